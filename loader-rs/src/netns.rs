@@ -1,0 +1,206 @@
+//! Network namespaces and the interfaces in them.
+
+use crate::error::{Code, Error, Result};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    ffi::CStr,
+    fs::File,
+    io, mem,
+    net::{Ipv4Addr, Ipv6Addr},
+    os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
+    ptr, thread,
+};
+
+/// Where interfaces are looked for. Work in another namespace runs on a thread of its own, because a namespace belongs
+/// to a thread: JavaScript's never changes.
+pub struct NetNs {
+    target: Option<File>,
+    pub inode: u64,
+}
+
+impl NetNs {
+    /// `path`: the file of a namespace, or empty for the one the process is in.
+    pub fn open(path: &str) -> Result<Self> {
+        let own = "/proc/self/ns/net";
+        let name = if path.is_empty() { own } else { path };
+        let open = |name: &str| {
+            let file = File::open(name).map_err(|e| Error::io(format!("cannot open network namespace {name}"), &e))?;
+            let inode = file.metadata().map_err(|e| Error::io(format!("cannot stat {name}"), &e))?.ino();
+            Ok::<_, Error>((file, inode))
+        };
+        let (file, inode) = open(name)?;
+        let (_, own_inode) = open(own)?;
+        Ok(Self { target: (inode != own_inode).then_some(file), inode })
+    }
+
+    /// Runs `work` inside the namespace.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let Some(target) = &self.target else {
+            return work();
+        };
+        thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    // SAFETY: a valid descriptor of a namespace; only this thread moves.
+                    if unsafe { libc::setns(target.as_raw_fd(), libc::CLONE_NEWNET) } != 0 {
+                        return Err(Error::last_os("cannot enter the network namespace (needs CAP_SYS_ADMIN)"));
+                    }
+                    work()
+                })
+                .join()
+                .map_err(|_| Error::new(Code::System, "the thread in the network namespace ended early"))?
+        })
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub struct Interface {
+    pub name: String,
+    pub index: u32,
+    /// Lower-case, colon-separated; empty when the link has no such address.
+    pub mac: String,
+    pub up: bool,
+    /// Frames start with an Ethernet header (ARPHRD_ETHER, ARPHRD_LOOPBACK).
+    pub ethernet: bool,
+    pub addresses: Vec<String>,
+}
+
+/// The interfaces of the current thread's namespace.
+pub fn interfaces() -> Result<Vec<Interface>> {
+    let mut addresses = addresses()?;
+    let socket = ControlSocket::open()?;
+    let mut found = Vec::new();
+    for (index, name) in names()? {
+        // An interface may vanish between the list and the questions.
+        let (Ok(flags), Ok((kind, mac))) = (socket.flags(&name), socket.hardware(&name)) else {
+            continue;
+        };
+        let ethernet = kind == libc::ARPHRD_ETHER || kind == libc::ARPHRD_LOOPBACK;
+        found.push(Interface {
+            addresses: addresses.remove(&name).unwrap_or_default(),
+            index,
+            mac: if ethernet { mac_text(mac) } else { String::new() },
+            up: flags & libc::IFF_UP as i16 != 0,
+            ethernet,
+            name,
+        });
+    }
+    Ok(found)
+}
+
+fn mac_text(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+fn names() -> Result<Vec<(u32, String)>> {
+    // SAFETY: the list ends with an entry whose index is 0, and is freed once.
+    unsafe {
+        let list = libc::if_nameindex();
+        if list.is_null() {
+            return Err(Error::last_os("cannot list interfaces"));
+        }
+        let mut names = Vec::new();
+        let mut entry = list;
+        while (*entry).if_index != 0 {
+            names.push(((*entry).if_index, CStr::from_ptr((*entry).if_name).to_string_lossy().into_owned()));
+            entry = entry.add(1);
+        }
+        libc::if_freenameindex(list);
+        Ok(names)
+    }
+}
+
+fn addresses() -> Result<BTreeMap<String, Vec<String>>> {
+    let mut by_name = BTreeMap::<String, Vec<String>>::new();
+    // SAFETY: getifaddrs makes a list that ends with null; an address is read as what its family says.
+    unsafe {
+        let mut list = ptr::null_mut();
+        if libc::getifaddrs(&mut list) != 0 {
+            return Err(Error::last_os("cannot list addresses"));
+        }
+        let mut entry = list;
+        while !entry.is_null() {
+            let address = (*entry).ifa_addr;
+            if !address.is_null() {
+                let text = match i32::from((*address).sa_family) {
+                    libc::AF_INET => {
+                        let address = ptr::read_unaligned(address.cast::<libc::sockaddr_in>());
+                        Some(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)).to_string())
+                    }
+                    libc::AF_INET6 => {
+                        let address = ptr::read_unaligned(address.cast::<libc::sockaddr_in6>());
+                        Some(Ipv6Addr::from(address.sin6_addr.s6_addr).to_string())
+                    }
+                    _ => None,
+                };
+                let name = CStr::from_ptr((*entry).ifa_name).to_string_lossy().into_owned();
+                by_name.entry(name).or_default().extend(text);
+            }
+            entry = (*entry).ifa_next;
+        }
+        libc::freeifaddrs(list);
+    }
+    Ok(by_name)
+}
+
+struct ControlSocket(i32);
+
+impl ControlSocket {
+    fn open() -> Result<Self> {
+        // SAFETY: makes a descriptor.
+        let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+        if fd < 0 { Err(Error::last_os("cannot open a socket")) } else { Ok(Self(fd)) }
+    }
+
+    fn ask(&self, request: libc::c_ulong, name: &str) -> io::Result<libc::ifreq> {
+        // SAFETY: ifreq is plain; the name is shorter than its field and stays zero-terminated.
+        unsafe {
+            let mut question: libc::ifreq = mem::zeroed();
+            for (to, from) in question.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
+                *to = from as libc::c_char;
+            }
+            if libc::ioctl(self.0, request, &mut question) == 0 { Ok(question) } else { Err(io::Error::last_os_error()) }
+        }
+    }
+
+    fn flags(&self, name: &str) -> io::Result<i16> {
+        // SAFETY: SIOCGIFFLAGS fills this member.
+        self.ask(libc::SIOCGIFFLAGS, name).map(|answer| unsafe { answer.ifr_ifru.ifru_flags })
+    }
+
+    fn hardware(&self, name: &str) -> io::Result<(u16, [u8; 6])> {
+        let answer = self.ask(libc::SIOCGIFHWADDR, name)?;
+        // SAFETY: SIOCGIFHWADDR fills this member.
+        let address = unsafe { answer.ifr_ifru.ifru_hwaddr };
+        let mut mac = [0; 6];
+        for (to, from) in mac.iter_mut().zip(address.sa_data) {
+            *to = from as u8;
+        }
+        Ok((address.sa_family, mac))
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        // SAFETY: our own descriptor.
+        unsafe { libc::close(self.0) };
+    }
+}
+
+/// The index of an interface of the current thread's namespace.
+pub fn index_of(name: &str) -> Result<u32> {
+    let found = names()?.into_iter().find(|(_, known)| known == name);
+    found
+        .map(|(index, _)| index)
+        .ok_or_else(|| Error::new(Code::NotFound, format!("there is no interface {name:?}")))
+}
+
+/// Whether frames of this interface start with an Ethernet header, and its name still leads to `index`.
+pub fn is_ethernet(name: &str) -> Result<bool> {
+    let socket = ControlSocket::open()?;
+    let (kind, _) = socket
+        .hardware(name)
+        .map_err(|error| Error::io(format!("cannot ask for the link type of {name:?}"), &error))?;
+    Ok(kind == libc::ARPHRD_ETHER || kind == libc::ARPHRD_LOOPBACK)
+}
