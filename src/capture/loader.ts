@@ -1,0 +1,142 @@
+/** The kernel as TypeScript sees it. `ffi_loader.ts` is the real one, `testing.ts` a fake. */
+
+/** One network interface of the watched namespace. */
+export interface NetworkInterface {
+  name: string;
+  index: number;
+  /** Lower-case, colon-separated; `""` when the link has no such address. */
+  mac: string;
+  up: boolean;
+  /** Its frames start with an Ethernet header. */
+  ethernet: boolean;
+  /** IPv4 and IPv6 addresses as text. */
+  addresses: string[];
+}
+
+export interface OpenOptions {
+  /** `""`: nothing is pinned. */
+  pinRoot: string;
+  instance: string;
+  /** Entries of the flow table. */
+  flowCapacity: number;
+  /** Entries of the ring buffer. */
+  eventCapacity: number;
+  /** Used entries beyond which the kernel wakes the agent. */
+  highWater: number;
+  /** File of the network namespace to watch, `""` for the process's own. */
+  networkNamespace: string;
+  attach: { mode: "auto" | "tcx" | "clsact"; tcxFirst: boolean; tcPriority: number };
+}
+
+export interface OpenReport {
+  /** What the table really holds: a pinned one keeps its size. */
+  capacity: number;
+  pinned: boolean;
+  /** Why it is not pinned, or `""`. */
+  pinProblem: string;
+  /** Flows found in a table that was taken over. */
+  takenOver: number;
+  /** Tables of other versions, whose flows `prune()` drops. */
+  foreignLayouts: string[];
+}
+
+/** When a flow is due, in milliseconds, and what counts as a full table, in entries. */
+export interface SweepLimits {
+  activeMs: number;
+  genericIdleMs: number;
+  icmpIdleMs: number;
+  tcpIdleMs: number;
+  tcpFinMs: number;
+  tcpRstMs: number;
+  udpIdleMs: number;
+  highWater: number;
+  lowWater: number;
+  /** Ends every flow now. */
+  force: boolean;
+}
+
+/** Counters of one direction of one interface since it was attached; they only grow. */
+export interface HookCounters {
+  ifindex: number;
+  direction: "ingress" | "egress";
+  packets: number;
+  bytes: number;
+  /** Packets that were added to a flow here. */
+  counted: number;
+  /** Packets of flows that another hook counts. */
+  noted: number;
+  /** Packets that could not be parsed, by `UNPARSED_REASONS`. */
+  unparsed: number[];
+  /** Packets that found no place, by `LOST_REASONS`. */
+  lost: number[];
+}
+
+export interface TableCounters {
+  capacity: number;
+  used: number;
+  created: number;
+  freed: number;
+  /** Flows ended early because the table filled up. */
+  pressed: number;
+  /** Entries that could not be given back to the kernel. */
+  leaked: number;
+  hooks: HookCounters[];
+}
+
+/** What the loader says went wrong; `code` is for branching, the message for people. */
+export class LoaderError extends Error {
+  override readonly name = "LoaderError";
+  constructor(readonly code: LoaderErrorCode, message: string, readonly verifierLog?: string) {
+    super(message);
+  }
+}
+
+export type LoaderErrorCode =
+  | "permission"
+  | "not_found"
+  | "verifier"
+  | "locked"
+  | "unsupported"
+  | "usage"
+  | "system";
+
+/** The loader library: opens sessions and parses HCL. */
+export interface Loader {
+  readonly version: string;
+  /** @throws {LoaderError} */
+  open(options: OpenOptions): { session: CaptureSession; report: OpenReport };
+  /** JSON text of the document, or of the list of errors. */
+  parseConfig(source: string): { ok: boolean; json: string };
+  /**
+   * Removes what agents left: attachments, maps, directories. `instance` `""` means all.
+   * @throws {LoaderError} code `locked` when such an agent runs.
+   */
+  cleanup(options: { pinRoot: string; instance: string; networkNamespace: string }): CleanupReport;
+}
+
+export interface CleanupReport {
+  instances: string[];
+  attachments: number;
+}
+
+/** One hold on the kernel. All methods but `wait()` and `sweep()` return at once; all throw `LoaderError`. */
+export interface CaptureSession {
+  /** The buffer that `read()` fills with `FlowRecord`s. */
+  readonly records: Uint8Array<ArrayBuffer>;
+  interfaces(): NetworkInterface[];
+  attach(name: string): { index: number; mode: "tcx" | "clsact" };
+  /** `0`: from all. Returns when no packet under way can still be counted. */
+  detach(ifindex: number): void;
+  /** Removes what earlier agents left and was not taken over; returns how many attachments. */
+  prune(): number;
+  /** Resolves when the table fills up, `wake()` is called, or after `timeoutMs`. */
+  wait(timeoutMs: number): Promise<"full" | "woken" | "timeout">;
+  wake(): void;
+  /** Finds the flows that are due; resolves to how many there are to `read()`. */
+  sweep(limits: SweepLimits): Promise<number>;
+  /** Fills `records`; returns how many. Fewer than fit means that was all. */
+  read(): number;
+  counters(): TableCounters;
+  /** `keep`: what is pinned goes on counting for a successor; otherwise nothing stays. */
+  close(keep: boolean): void;
+}

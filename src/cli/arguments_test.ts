@@ -1,0 +1,70 @@
+import { deepStrictEqual, match, throws } from "node:assert/strict";
+import { walk } from "../config/mod.ts";
+import { settings } from "../settings.ts";
+import { type Arguments, HELP, parseArguments } from "./arguments.ts";
+
+const parse = (args: string, env: Record<string, string> = {}) =>
+  parseArguments(args.split(" ").filter(Boolean), (name) => env[name]);
+
+const nothing: Arguments = {
+  command: "run",
+  configPath: undefined,
+  instance: "default",
+  demo: false,
+  flags: { "log-level": undefined, "auto-reload": undefined, interface: undefined },
+};
+
+Deno.test("parseArguments() reads commands and flags", () => {
+  const cases: [string, Partial<Arguments>][] = [
+    ["", {}],
+    ["--config a.hcl", { configPath: "a.hcl" }],
+    ["-c a.hcl --demo", { configPath: "a.hcl", demo: true }],
+    ["--config=a.hcl --instance=two", { configPath: "a.hcl", instance: "two" }],
+    ["--interface eth* --interface=/^en/", { flags: { ...nothing.flags, interface: ["eth*", "/^en/"] } }],
+    ["--log-level debug --auto-reload", { flags: { ...nothing.flags, "log-level": "debug", "auto-reload": true } }],
+    ["validate a.hcl", { command: "validate", configPath: "a.hcl" }],
+    ["validate --config a.hcl", { command: "validate", configPath: "a.hcl" }],
+    ["validate", { command: "validate" }],
+    ["cleanup --instance two", { command: "cleanup", instance: "two" }],
+    ["permissions -c a.hcl", { command: "permissions", configPath: "a.hcl" }],
+    ["--help", { command: "help" }],
+    ["validate -h", { command: "help" }],
+    ["--version", { command: "version" }],
+    ["-V", { command: "version" }],
+  ];
+  for (const [args, expected] of cases) deepStrictEqual(parse(args), { ...nothing, ...expected }, args);
+});
+
+Deno.test("parseArguments() takes the instance from MERMIN_INSTANCE unless a flag names it", () => {
+  const env = { MERMIN_INSTANCE: "by-variable" };
+  deepStrictEqual(parse("", env).instance, "by-variable");
+  deepStrictEqual(parse("--instance given", env).instance, "given");
+  deepStrictEqual(parse("", { MERMIN_INSTANCE: "" }).instance, "default");
+});
+
+Deno.test("parseArguments() says what is wrong and what was probably meant", () => {
+  const cases: [string, string][] = [
+    ["--confg a.hcl", "unknown flag --confg; did you mean --config?"],
+    ["--wibble", "unknown flag --wibble; see --help"],
+    ["-x", "unknown flag -x; see --help"],
+    ["--config", "--config needs a value; see --help"],
+    ["--config --demo", "--config needs a value; see --help"],
+    ["--config=", "--config needs a value; see --help"],
+    ["--demo=yes", "--demo takes no value"],
+    ["valdate a.hcl", "unknown command valdate; did you mean validate?"],
+    ["a.hcl", "unknown command a.hcl; known are validate, cleanup and permissions; a file goes behind --config"],
+    ["cleanup now", 'cleanup does not take "now"'],
+    ["validate a b", 'validate does not take "b"'],
+    ["validate a --config b", "give either a file or --config, not both"],
+    ["--instance Two", '"Two" cannot name an instance; use 1 to 32 small letters, digits and hyphens'],
+    ["--instance ../x", '"../x" cannot name an instance; use 1 to 32 small letters, digits and hyphens'],
+  ];
+  for (const [args, message] of cases) throws(() => parse(args), { name: "UsageError", message }, args);
+});
+
+Deno.test("parseArguments() knows the flag of every setting that has one, and --help names it and its variable", () => {
+  for (const [path, { flag, env }] of walk(settings)) {
+    if (flag !== undefined) deepStrictEqual(flag in parse("").flags, true, path);
+    for (const name of [flag && `--${flag}`, env]) if (name) match(HELP, new RegExp(`${name}\\b`), path);
+  }
+});

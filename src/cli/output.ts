@@ -1,0 +1,19 @@
+import { ConfigError } from "../config/mod.ts";
+import { UsageError } from "./arguments.ts";
+
+/** Where a command writes: standard output and standard error. */
+export interface Output {
+  print(text: string): void;
+  error(text: string): void;
+}
+
+/** Exit code for a wrong configuration or command line. */
+export const EXIT_USAGE = 2;
+
+/** Prints what is wrong with the configuration or the command line and gives the exit code; throws any other error. */
+export function explain(error: unknown, output: Output): number {
+  if (error instanceof ConfigError) { for (const problem of error.problems) output.error(`${problem}\n`); }
+  else if (error instanceof UsageError) output.error(`mermin: ${error.message}\n`);
+  else throw error;
+  return EXIT_USAGE;
+}

@@ -1,0 +1,10 @@
+export { checkAddress, checkCidr, checkHttpUrl, checkRange } from "./checks.ts";
+export type { HclDocument, Node } from "./document.ts";
+export { formatDuration, parseDuration } from "./duration.ts";
+export { ConfigError, inWords } from "./errors.ts";
+export { blocks, group, labelled, optional } from "./group.ts";
+export { hclParser, type NativeParser } from "./hcl.ts";
+export { bool, choice, duration, integer, list, map, number, port, secret, text } from "./kinds.ts";
+export { type ConfigSources, type Flags, load, type Loaded, walk } from "./load.ts";
+export { nearest } from "./nearest.ts";
+export { type GroupValue, later, override, required, type Setting, unused, type ValueOf } from "./setting.ts";

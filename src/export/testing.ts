@@ -1,0 +1,178 @@
+/** Builders and fakes for the tests of the exporters. */
+
+import { setImmediate } from "node:timers";
+import { ABSENT, FlowSpan, SpanKind, type U64 } from "../flow/span.ts";
+import type { LogFields, Logger } from "../log.ts";
+import type { Clock } from "./clock.ts";
+import { SPAN_ATTRIBUTES } from "./attributes.ts";
+
+/** A TCP flow with every attribute, changed by `change`. */
+export function flowSpan(change: Partial<Omit<FlowSpan, "traceId" | "spanId" | "startNs" | "endNs">> = {}): FlowSpan {
+  const span = new FlowSpan();
+  span.traceId.set(Array.from({ length: 16 }, (_, i) => i + 1));
+  span.spanId.set(Array.from({ length: 8 }, (_, i) => 0xf0 + i));
+  setNs(span.startNs, 1_700_000_000_123_456_789n);
+  setNs(span.endNs, 1_700_000_001_323_456_789n);
+  return Object.assign(span, {
+    kind: SpanKind.CLIENT,
+    name: "flow_ipv4_tcp",
+    communityId: "1:wCb3OG7yAFWelaUydu0D+125CLM=",
+    direction: "forward",
+    endReason: "end_of_flow_detected",
+    sourceAddress: "10.0.0.1",
+    destinationAddress: "10.0.0.2",
+    sourcePort: 51234,
+    destinationPort: 443,
+    networkType: "ipv4",
+    transport: "tcp",
+    interfaceName: "eth0",
+    interfaceIndex: 2,
+    interfaceMac: "02:42:ac:11:00:02",
+    reverseInterfaceName: "eth1",
+    packetsDelta: 12,
+    bytesDelta: 3400,
+    reversePacketsDelta: 10,
+    reverseBytesDelta: 8100,
+    packetsTotal: 112,
+    bytesTotal: 103400,
+    reversePacketsTotal: 110,
+    reverseBytesTotal: 108100,
+    tcpFlags: 0x1b,
+    reverseTcpFlags: 0x12,
+    ...change,
+  });
+}
+
+/** Sets both halves of `target` from nanoseconds. */
+export function setNs(target: U64, ns: bigint): void {
+  target.lo = Number(ns & 0xffff_ffffn);
+  target.hi = Number(ns >> 32n);
+}
+
+/** Random numbers from 0 to below 1 that are the same for the same seed (mulberry32). */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A flow whose values lie at and between the limits of what the encoder must take. */
+export function randomFlowSpan(random: () => number): FlowSpan {
+  const below = (limit: number) => Math.floor(random() * limit);
+  const pick = <T>(...choices: T[]): T => choices[below(choices.length)];
+  const counter = () => pick(0, 1, 127, 128, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 53 - 1, below(2 ** (1 + below(53))));
+  const characters = ["a", "Z", ":", " ", "\u0000", "é", "→", "漢", "😀"];
+  const text = () => {
+    const length = pick(0, 1, 15, 40, 125, 126, 127, 128, 300, 17_000 * below(2));
+    const plain = random() < 0.5;
+    return Array.from({ length }, () => plain ? "x" : pick(...characters)).join("");
+  };
+  const span = flowSpan({
+    kind: pick(SpanKind.INTERNAL, SpanKind.SERVER, SpanKind.CLIENT),
+    name: text(),
+    communityId: text(),
+    sourceAddress: text(),
+    destinationAddress: text(),
+    sourcePort: pick(ABSENT, 0, below(65536)),
+    destinationPort: pick(ABSENT, 0, below(65536)),
+    direction: pick("forward", "reverse", "unknown"),
+    endReason: pick("idle_timeout", "active_timeout", "forced_end"),
+    networkType: pick("ipv4", "ipv6"),
+    transport: text(),
+    interfaceName: text(),
+    interfaceIndex: below(2 ** 31),
+    interfaceMac: text(),
+    reverseInterfaceName: text(),
+    packetsDelta: counter(),
+    bytesDelta: counter(),
+    reversePacketsDelta: counter(),
+    reverseBytesDelta: counter(),
+    packetsTotal: counter(),
+    bytesTotal: counter(),
+    reversePacketsTotal: counter(),
+    reverseBytesTotal: counter(),
+    tcpFlags: pick(ABSENT, below(256)),
+    reverseTcpFlags: pick(ABSENT, below(256)),
+  });
+  for (let i = 0; i < 16; i++) span.traceId[i] = below(256);
+  for (let i = 0; i < 8; i++) span.spanId[i] = below(256);
+  setNs(span.startNs, pick(0n, 0xffff_ffffn, 2n ** 32n, BigInt(below(2 ** 32)) * BigInt(below(2 ** 31))));
+  setNs(span.endNs, BigInt(below(2 ** 32)) * BigInt(below(2 ** 31)) + BigInt(below(2)));
+  return span;
+}
+
+/** A clock that stands still until `advance()`. */
+export class FakeClock implements Clock {
+  #nowMs = 1000;
+  readonly #timers = new Set<{ readonly atMs: number; readonly action: () => void }>();
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  after(delayMs: number, action: () => void): () => void {
+    const timer = { atMs: this.#nowMs + Math.max(0, delayMs), action };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  get pendingTimers(): number {
+    return this.#timers.size;
+  }
+
+  /** Moves on by `ms`; each timer on the way fires at its time, and what it sets off is done before the next. */
+  async advance(ms: number): Promise<void> {
+    const endMs = this.#nowMs + ms;
+    await settled();
+    while (true) {
+      const next = [...this.#timers].sort((a, b) => a.atMs - b.atMs)[0];
+      if (next === undefined || next.atMs > endMs) break;
+      this.#timers.delete(next);
+      this.#nowMs = next.atMs;
+      next.action();
+      await settled();
+    }
+    this.#nowMs = endMs;
+  }
+}
+
+/** Resolves when all that needs no time is done. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => resolve()));
+}
+
+/** Keeps log lines as `<level> <event>`, and their fields. */
+export class FakeLogger implements Logger {
+  readonly lines: string[] = [];
+  readonly fields: LogFields[] = [];
+  readonly debug = this.#take("debug");
+  readonly info = this.#take("info");
+  readonly warn = this.#take("warn");
+  readonly error = this.#take("error");
+
+  child(): Logger {
+    return this;
+  }
+
+  #take(level: string): Logger["info"] {
+    return (event, _text, fields = {}) => {
+      this.lines.push(`${level} ${event}`);
+      this.fields.push(fields);
+    };
+  }
+}
+
+/** The attributes of `span` by name, read from the same table as the encoder reads. */
+export function attributesOf(span: FlowSpan): Record<string, string | number | readonly string[]> {
+  const attributes: Record<string, string | number | readonly string[]> = {};
+  for (const attribute of SPAN_ATTRIBUTES) {
+    const value = attribute.read(span);
+    const absent = value === ABSENT || (typeof value !== "number" && value.length === 0);
+    if (!absent || (value === "" && attribute.when === "always")) attributes[attribute.name] = value;
+  }
+  return attributes;
+}

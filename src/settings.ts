@@ -1,0 +1,149 @@
+/** The whole configuration: which component's table stands where in the file, and what the agent gets of it. */
+
+import { flowCaptureSettings, parserSettings } from "./capture/config.ts";
+import {
+  bool,
+  choice,
+  type ConfigSources,
+  duration,
+  group,
+  labelled,
+  later,
+  load,
+  optional,
+  override,
+  text,
+  type ValueOf,
+  walk,
+} from "./config/mod.ts";
+import { otlpSettings } from "./export/otlp/config.ts";
+import { stdoutSettings } from "./export/stdout/config.ts";
+import { filterSettings } from "./filter/config.ts";
+import { flowProducerSettings, spanSettings } from "./flow/config.ts";
+import { instrumentSettings } from "./interfaces/config.ts";
+import { attributesSettings, decoratorSettings, informerSettings } from "./kubernetes/config.ts";
+import { apiSettings, metricsSettings } from "./server/config.ts";
+
+const tracesSettings = group("Where records go; standard output when nothing is named.", {
+  stdout: optional(stdoutSettings),
+  otlp: optional(otlpSettings),
+});
+
+const ownTracesSettings = group("The agent's own traces.", {
+  span_format: text("full", "How they are written."),
+  stdout: optional(stdoutSettings),
+  otlp: optional(otlpSettings),
+});
+
+/** The table of all tables. */
+export const settings = group("The whole file.", {
+  log_level: override(
+    { env: "MERMIN_LOG_LEVEL", flag: "log-level" },
+    choice(["trace", "debug", "info", "warn", "error"], "info", "Least important messages that are logged.", {
+      synonyms: { warning: "warn" },
+    }),
+  ),
+  log_format: choice(
+    ["auto", "text", "json"],
+    "auto",
+    "How messages are logged; auto means text on a terminal and json elsewhere.",
+  ),
+  auto_reload: override(
+    { env: "MERMIN_CONFIG_AUTO_RELOAD", flag: "auto-reload" },
+    later("reloading a changed file", bool(false, "Whether a changed file is applied at once.")),
+  ),
+  on_exit: choice(
+    ["auto", "keep", "detach"],
+    "auto",
+    "What stays in the kernel after a stop; auto detaches unless a successor can be expected.",
+  ),
+  shutdown_timeout: duration("28s", "Time in which a stop closes the flows and sends what is queued.", { max: "1h" }),
+  discovery: labelled("What is watched.", {
+    instrument: instrumentSettings,
+    informer: labelled("What is watched outside of the host.", { k8s: informerSettings }),
+  }),
+  attributes: attributesSettings,
+  filter: filterSettings,
+  parser: parserSettings,
+  pipeline: group("Sizes and intervals of the steps that a flow goes through.", {
+    flow_capture: flowCaptureSettings,
+    flow_producer: flowProducerSettings,
+    k8s_decorator: decoratorSettings,
+  }),
+  span: spanSettings,
+  export: labelled("Where records go.", { traces: tracesSettings }),
+  api: optional(apiSettings),
+  metrics: optional(metricsSettings),
+  internal: labelled("The later spelling of api and metrics, and the agent's own traces.", {
+    server: optional(apiSettings),
+    metrics: optional(metricsSettings),
+    traces: later("tracing of the agent itself", optional(ownTracesSettings)),
+  }),
+}, {
+  check(value, complain) {
+    const { api, metrics, internal } = value;
+    if (api && internal.server) complain(["internal.server"], "api is given as well; they are the same, keep one");
+    if (metrics && internal.metrics) {
+      complain(["internal.metrics"], "metrics is given as well; they are the same, keep one");
+    }
+    const servers = arrange(value);
+    if (samePort(servers.api, servers.metrics)) {
+      complain(
+        ["metrics.port", "internal.metrics.port", "api.port", "internal.server.port"],
+        `the api and the metrics server cannot share port ${servers.api.port}; give one of them another`,
+      );
+    }
+  },
+});
+
+function samePort(a: ValueOf<typeof apiSettings>, b: ValueOf<typeof apiSettings>): boolean {
+  const everywhere = (address: string) => address === "0.0.0.0" || address === "::";
+  const sameAddress = a.listenAddress === b.listenAddress || everywhere(a.listenAddress) || everywhere(b.listenAddress);
+  return a.enabled && b.enabled && a.port === b.port && sameAddress;
+}
+
+/** Both spellings as one, and nothing that no component reads. */
+function arrange(file: ValueOf<typeof settings>) {
+  const { stdout, otlp } = file.export.traces;
+  return {
+    logLevel: file.logLevel,
+    logFormat: file.logFormat,
+    autoReload: file.autoReload,
+    onExit: file.onExit,
+    shutdownTimeoutMs: file.shutdownTimeoutMs,
+    instrument: file.discovery.instrument,
+    parser: file.parser,
+    pipeline: { ...file.pipeline.flowCapture, ...file.pipeline.flowProducer, ...file.pipeline.k8sDecorator },
+    span: file.span,
+    export: stdout || otlp ? { stdout, otlp } : { stdout: stdoutSettings.default, otlp },
+    api: file.api ?? file.internal.server ?? apiSettings.default,
+    metrics: file.metrics ?? file.internal.metrics ?? metricsSettings.default,
+  };
+}
+
+/** What the agent is told to do. */
+export type Config = ReturnType<typeof arrange>;
+
+/** Environment variables that the program reads; those in `env()` of a file are read by the native library. */
+export function environmentNames(): string[] {
+  const names = [...walk(settings)].flatMap(([, setting]) => setting.env ?? []);
+  return ["MERMIN_CONFIG_PATH", "MERMIN_INSTANCE", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", ...names];
+}
+
+/** A configuration that was read without a mistake; see `Loaded` for the rest. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly path?: string;
+  readonly warnings: readonly string[];
+  readonly notYet: readonly string[];
+}
+
+/**
+ * Reads the configuration from all of its sources.
+ *
+ * @throws {ConfigError} with everything that is wrong with it
+ */
+export function loadConfig(sources: ConfigSources): LoadedConfig {
+  const { value, ...rest } = load(settings, sources);
+  return { config: arrange(value), ...rest };
+}

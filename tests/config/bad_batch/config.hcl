@@ -1,0 +1,5 @@
+export "traces" {
+  otlp = {
+    max_queue_size = 100
+  }
+}

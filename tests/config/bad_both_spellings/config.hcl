@@ -1,0 +1,7 @@
+api {
+  port = 8080
+}
+
+internal "server" {
+  port = 8080
+}

@@ -1,0 +1,5 @@
+export "traces" {
+  otlp = {
+    endpoint = "localhost:4317"
+  }
+}

@@ -1,0 +1,5 @@
+export "traces" {
+  otlp = {
+    endpoint = "http://me:${env("TOKEN")}@localhost:4317"
+  }
+}

@@ -1,0 +1,3 @@
+log_level = "verbose"
+log_format = "jsn"
+on_exit = true

@@ -1,0 +1,5 @@
+log_level = info
+
+discovery "instrument" {
+  interfaces = [eth0, "eth1"]
+}

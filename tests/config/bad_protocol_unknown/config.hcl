@@ -1,0 +1,5 @@
+export "traces" {
+  otlp = {
+    protocol = "gprc"
+  }
+}

@@ -1,0 +1,6 @@
+auto_reload = "true"
+
+api {
+  port    = "8080"
+  enabled = "yes"
+}

@@ -1,0 +1,4 @@
+span {
+  tcp_timeout = "5s"
+  tcp_timeout = "6s"
+}

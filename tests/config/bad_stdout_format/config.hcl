@@ -1,0 +1,3 @@
+export "traces" {
+  stdout = "json"
+}

@@ -1,0 +1,5 @@
+export "traces" {
+  stdout {
+    format = "json_indent"
+  }
+}

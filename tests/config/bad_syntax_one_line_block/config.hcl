@@ -1,0 +1,1 @@
+api { enabled = true, port = 1 }

@@ -1,0 +1,12 @@
+discovery "instrumnt" {
+}
+
+export "metrics" {
+}
+
+export {
+  otlp = {}
+}
+
+span "tcp" {
+}

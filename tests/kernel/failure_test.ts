@@ -1,0 +1,148 @@
+/** What goes wrong on a user's machine: each message says what to do, each exit code is the documented one. */
+
+import assert from "node:assert/strict";
+import { dirname } from "node:path";
+import { Agent, agentPath, Instance, prepareBpffs } from "../harness/agent.ts";
+import { type AgentSettings, watch } from "../harness/agent_config.ts";
+import { Network } from "../harness/netns.ts";
+import { run } from "../harness/process.ts";
+import { attachedPrograms, pins } from "../harness/programs.ts";
+import { Traffic } from "../harness/traffic.ts";
+import { until } from "../harness/wait.ts";
+
+/** A shell that covers bpffs in a mount namespace of its own before it becomes the agent. */
+const WITHOUT_BPFFS = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o ro tmpfs /sys/fs/bpf && exec "$0" "$@"'];
+const AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+
+/** Which is no message. */
+const STACK_TRACE = /^\s+at .*\.(ts|js):\d+/m;
+
+/** The built agent with its Deno, where every user can read it. */
+class PublicCopy implements AsyncDisposable {
+  readonly path: string;
+  private constructor(readonly directory: string) {
+    this.path = `${directory}/bin/mermin`;
+  }
+
+  static async create(): Promise<PublicCopy> {
+    const directory = await Deno.makeTempDir({ prefix: "mermin-public-" });
+    const copy = new PublicCopy(directory);
+    await run(["cp", "-rL", dirname(agentPath()), `${directory}/bin`]);
+    // The launcher prefers a Deno beside it.
+    await run(["cp", Deno.execPath(), `${directory}/bin/deno`]);
+    await Deno.mkdir(`${directory}/cache`);
+    await Deno.chmod(`${directory}/cache`, 0o777);
+    await Deno.chmod(directory, 0o755);
+    return copy;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.directory, { recursive: true });
+  }
+}
+
+const fatal: {
+  name: string;
+  settings?: (takenPort: number) => Partial<AgentSettings>;
+  code: number;
+  says: (takenPort: number) => RegExp[];
+}[] = [
+  {
+    name: "a misspelt setting",
+    settings: () => ({ span: { tcp_timout: "5s" } as AgentSettings["span"] }),
+    code: 2,
+    says: () => [/agent\.hcl:\d+:\d+/, /tcp_timout/, /tcp_timeout/],
+  },
+  {
+    name: "a wrong value",
+    settings: () => ({ pollInterval: "soon" }),
+    code: 2,
+    says: () => [/agent\.hcl:\d+:\d+/, /pipeline\.flow_producer\.flow_store_poll_interval/, /soon/],
+  },
+  {
+    name: "a file that is no HCL",
+    settings: () => ({ extra: "span {" }),
+    code: 2,
+    says: () => [/agent\.hcl:\d+:\d+/],
+  },
+  {
+    name: "a taken health port",
+    settings: (apiPort) => ({ apiPort }),
+    code: 1,
+    says: (port) => [/api/, /port/, new RegExp(String(port))],
+  },
+  {
+    name: "a taken metrics port",
+    settings: (metricsPort) => ({ metricsPort }),
+    code: 1,
+    says: (port) => [/metrics/, /port/, new RegExp(String(port))],
+  },
+];
+for (const { name, settings, code, says } of fatal) {
+  Deno.test(`${name} ends the agent with ${code} and a message that says what to do`, async () => {
+    await prepareBpffs();
+    const traffic = await Traffic.build();
+    await using network = await Network.create();
+    const { left } = network;
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    await using instance = new Instance();
+    const all = { watch: watch(left), ...settings?.(port) };
+    await using agent = await Agent.launch(all, { instance: instance.name });
+    const result = await agent.result();
+    assert.equal(result.code, code, result.stderr);
+    for (const pattern of says(port)) assert.match(result.stderr, pattern);
+    assert.doesNotMatch(result.stderr, STACK_TRACE);
+    assert.deepEqual(await attachedPrograms(traffic, left), { ingress: [], egress: [] });
+    assert.deepEqual(await pins(instance.name), []);
+  });
+}
+
+Deno.test("a user without rights ends the agent with 1 and a message that names what is missing", async () => {
+  await using copy = await PublicCopy.create();
+  await using network = await Network.create();
+  const { path, directory } = copy;
+  const env = { HOME: directory, DENO_DIR: `${directory}/cache` };
+  const wrap = (command: string[]) => [...AS_NOBODY, ...command];
+  await using agent = await Agent.launch({ watch: watch(network.left) }, { program: path, env, wrap });
+  const { code, stderr } = await agent.result();
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /root|CAP_BPF/);
+  assert.doesNotMatch(stderr, STACK_TRACE);
+});
+
+Deno.test("a missing interface is waited for, with a warning that lists those there are", async () => {
+  await prepareBpffs();
+  const traffic = await Traffic.build();
+  await using network = await Network.create();
+  const { left } = network;
+  const late = { ...left, interfaceName: "late0" };
+  await using instance = new Instance();
+  await using agent = await Agent.launch({ watch: watch(late) }, { instance: instance.name });
+  const line = await agent.process.waitForLine(/late0/);
+  assert.match(line, new RegExp(left.interfaceName));
+  await left.namespace.run(["ip", "link", "add", "late0", "type", "veth", "peer", "name", "late1"]);
+  await left.namespace.run(["ip", "link", "set", "late0", "up"]);
+  await until("the agent to attach to late0", async () => {
+    const { ingress, egress } = await attachedPrograms(traffic, late);
+    return ingress.length === 1 && egress.length === 1;
+  });
+  assert.equal(await agent.stop(), 0, agent.process.output);
+});
+
+Deno.test("without a bpffs the agent warns, runs unpinned and leaves nothing attached", async () => {
+  const traffic = await Traffic.build();
+  await using network = await Network.create();
+  const { left } = network;
+  const wrap = (command: string[]) => [...WITHOUT_BPFFS, ...command];
+  await using agent = await Agent.start({ watch: watch(left), onExit: "keep" }, { wrap });
+  await agent.process.waitForLine(/\/sys\/fs\/bpf/);
+  assert.equal((await agent.metrics()).sum(/^mermin_ebpf_bpf_fs_writable/), 0);
+  const { ingress, egress } = await attachedPrograms(traffic, left);
+  assert.deepEqual([ingress.length, egress.length], [1, 1]);
+  assert.equal(await agent.stop(), 0, agent.process.output);
+  await until("the hooks to be empty", async () => {
+    const left_ = await attachedPrograms(traffic, left);
+    return left_.ingress.length + left_.egress.length === 0;
+  });
+});

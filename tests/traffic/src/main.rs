@@ -1,0 +1,60 @@
+//! Makes packets whose number is known, for the kernel tests and the benchmark.
+//!
+//! Each command prints one line of JSON about what it really did. Servers print `ready` and end when their standard
+//! input closes, so that none outlives the test that started it.
+
+mod args;
+mod blast;
+mod converse;
+mod hooks;
+mod net;
+mod newflows;
+mod raw;
+mod serve;
+
+use args::Args;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: traffic COMMAND --name value …
+  serve    --port P                       answers the conversations of `converse`, TCP and UDP, IPv4 and IPv6
+  sink     --port P --ports N             takes UDP on N ports and reads nothing: no answer, no ICMP error
+  converse --protocol tcp|udp --to ADDR --port P --source-port BASE --flows N [--concurrency 2] [--rounds 1]
+           [--request 100] [--reply 200] [--gap-ms 0]
+  blast    --to ADDR --port P --source-port BASE [--flows 1] [--threads 2] [--size 18] [--burst 64] [--pause-us 0]
+           (--packets PER_THREAD | --seconds S | --until-eof 1)
+  newflows --to FIRST_ADDR_OF_A_16 --port P --source-port S --rate FLOWS_PER_SECOND --seconds S [--size 18]
+  raw      --to ADDR --protocol NUMBER --packets N [--size 64]
+  ping     --to ADDR --count N [--size 56]
+  hooks    --interface NAME               ids of the TCX programs attached to it";
+
+type Outcome = Result<String, Box<dyn std::error::Error>>;
+
+fn run() -> Outcome {
+    let mut words = std::env::args().skip(1);
+    let command = words.next().ok_or(USAGE)?;
+    let args = Args::parse(words)?;
+    match command.as_str() {
+        "serve" => serve::serve(&args),
+        "sink" => serve::sink(&args),
+        "converse" => converse::converse(&args),
+        "blast" => blast::blast(&args),
+        "newflows" => newflows::newflows(&args),
+        "raw" => raw::raw(&args),
+        "ping" => raw::ping(&args),
+        "hooks" => hooks::hooks(&args),
+        _ => Err(USAGE.into()),
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("traffic: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
