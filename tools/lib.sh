@@ -1,7 +1,7 @@
 # What the scripts of this folder share: versions, the place for tools, progress. They source it in the repository's root.
 
 DENO_VERSION=2.9.6
-RUST_VERSION=1.90.0 # the oldest that builds the loader
+RUST_VERSION=1.90.0 # the oldest that builds everything
 BPF_LINKER_VERSION=0.13.0
 GO_VERSION=1.26.6
 OTELCOL_VERSION=$(sed -n 's/^  version: //p' tests/collector/builder.yaml)
@@ -40,13 +40,13 @@ lock() {
 have() { command -v "$1" >/dev/null 2>&1; }
 at_least() { printf '%s\n' "$2" "$1" | sort -VC; }
 has_deno() { at_least "$(deno -V 2>/dev/null | cut -d' ' -f2)" "$DENO_VERSION"; }
-has_cargo() { at_least "$(cargo -V 2>/dev/null | cut -d' ' -f2)" "$RUST_VERSION"; }
+has_cargo() { at_least "$("${1:-cargo}" -V 2>/dev/null | cut -d' ' -f2)" "$RUST_VERSION"; }
 has_go() { at_least "$(go env GOVERSION 2>/dev/null | cut -c3-)" "$GO_VERSION"; }
 
 # Where the Rust that compiles for BPF lives: Debian's or a rustup nightly, with core for that target or its source.
 bpf_rust() {
   for rust_dir in /usr "$(rustup run nightly rustc --print sysroot 2>/dev/null)"; do
-    [ -x "$rust_dir/bin/cargo" ] || continue
+    has_cargo "$rust_dir/bin/cargo" || continue
     [ -d "$rust_dir/lib/rustlib/bpfel-unknown-none" ] || has_core_source "$rust_dir" || continue
     echo "$rust_dir" && return
   done

@@ -8,8 +8,8 @@ export interface Arguments {
   readonly configPath?: string;
   /** Name of this agent among those of the host. */
   readonly instance: string;
-  /** Whether the agent makes some traffic of its own. */
-  readonly demo: boolean;
+  /** Whether the name was given, by flag or variable. */
+  readonly instanceGiven: boolean;
   /** Flags that override settings; see `Setting.flag`. */
   readonly flags: Flags;
 }
@@ -28,7 +28,6 @@ const OPTIONS = {
   "auto-reload": { type: "boolean" },
   interface: { type: "string", multiple: true },
   instance: { type: "string" },
-  demo: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "V" },
 } as const;
@@ -52,14 +51,15 @@ export function parseArguments(args: readonly string[], env: (name: string) => s
   for (const token of tokens) if (token.kind === "option") checkOption(token);
   const value = (name: "config" | "log-level" | "instance") => values[name] as string | undefined;
   const { command, file } = commandOf(positionals);
+  const instance = value("instance") ?? env("MERMIN_INSTANCE");
   if (file !== undefined && value("config") !== undefined) {
     throw new UsageError(`give either a file or --config, not both`);
   }
   return {
     command: values.help ? "help" : values.version ? "version" : command,
     configPath: file ?? value("config"),
-    instance: instanceName(value("instance") ?? (env("MERMIN_INSTANCE") || "default")),
-    demo: values.demo === true,
+    instance: instanceName(instance || "default"),
+    instanceGiven: !!instance,
     flags: {
       "log-level": value("log-level"),
       "auto-reload": values["auto-reload"] as boolean | undefined,
@@ -110,7 +110,7 @@ export const HELP = `Mermin watches the network traffic of this host and makes a
 
 Usage: mermin [flags]                  watch; needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON
        mermin validate FILE            check a configuration and do nothing else
-       mermin cleanup [--instance N]   remove everything that an agent left in the kernel
+       mermin cleanup [--instance N]   remove what agents that no longer run left in the kernel
        mermin permissions [flags]      show the Deno permissions that the configuration needs
 
 Flags:
@@ -119,16 +119,14 @@ Flags:
       --log-level LEVEL    trace, debug, info, warn or error; also MERMIN_LOG_LEVEL
       --auto-reload        apply a changed configuration at once; also MERMIN_CONFIG_AUTO_RELOAD
       --instance NAME      tells several agents on one host apart (default: default); also MERMIN_INSTANCE
-      --demo               make some traffic between two network namespaces, to have something to see
   -h, --help               show this text
   -V, --version            show the version
 
 Without a configuration every flow is printed as one line. Flags win over variables, these over the file.
 
 Examples:
-  mermin                                 print the flows of container interfaces (veth*, cali*, cilium_* and others)
+  mermin                                 print the flows of all interfaces but the loopback
   mermin --interface 'eth*'              print the flows of the interfaces whose names begin with eth
-  mermin --demo                          print the flows of some traffic of its own
   mermin --config mermin.hcl             do what the file says
   mermin validate mermin.hcl             say what is wrong with the file
 
