@@ -35,6 +35,8 @@ export interface AgentOptions {
 export const PIN_ROOT = "/sys/fs/bpf/mermin";
 const RESCAN_INTERVAL_MS = 2000;
 const SERVER_STOP_MS = 1000;
+/** Records that the loader hands out at once. */
+const RECORDS_PER_READ = 512;
 /** Used part of the flow table at which flows are ended early, and down to which. */
 const HIGH_WATER = 0.8;
 const LOW_WATER = 0.6;
@@ -210,7 +212,7 @@ export class Agent {
         lowWater: Math.floor(capacity * LOW_WATER),
       },
       intervalMs: config.pipeline.flowStorePollIntervalMs,
-      spanQueueCapacity: config.pipeline.flowSpanQueueCapacity,
+      maxWaitingSpans: maxWaitingSpans(config),
       logger: this.#logger.child("producer"),
     });
   }
@@ -260,6 +262,16 @@ export class Agent {
       ...stats.lost,
     });
   }
+}
+
+/**
+ * How many spans may wait while the exporters keep up: one batch that fills, those that are sent, and one read. More would
+ * only cost memory. `flow_span_queue_capacity` may say less, but not less than one batch and one read.
+ */
+export function maxWaitingSpans({ pipeline, export: { otlp } }: Config): number {
+  const batch = otlp?.maxBatchSize ?? 0;
+  const flowing = batch * (1 + (otlp?.maxConcurrentExports ?? 1)) + RECORDS_PER_READ;
+  return Math.max(Math.min(flowing, pipeline.flowSpanQueueCapacity), batch + RECORDS_PER_READ);
 }
 
 function createExporters(options: AgentOptions): Exporter[] {

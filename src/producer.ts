@@ -14,8 +14,11 @@ export interface ProducerOptions {
   limits: Omit<SweepLimits, "force">;
   /** Longest time between two sweeps. */
   intervalMs: number;
-  /** While more spans wait in an exporter, records stay in the kernel for a while. */
-  spanQueueCapacity: number;
+  /**
+   * While more spans wait in an exporter, records stay in the kernel for a while, which holds them in less memory. At
+   * least what an exporter keeps until a batch is full, and one read more.
+   */
+  maxWaitingSpans: number;
   logger: Logger;
 }
 
@@ -97,8 +100,8 @@ export class Producer {
 
   /** Lets the exporters send, and gives them time when too much waits. */
   async #pause(untilMs: number): Promise<void> {
-    const { exporters, spanQueueCapacity } = this.#options;
-    const isBehind = () => exporters.some(({ stats }) => stats.queued + this.#recordsPerRead > spanQueueCapacity);
+    const { exporters, maxWaitingSpans } = this.#options;
+    const isBehind = () => exporters.some(({ stats }) => stats.queued + this.#recordsPerRead > maxWaitingSpans);
     do await sleep(isBehind() ? PAUSE_STEP_MS : 0); while (isBehind() && performance.now() < untilMs);
   }
 }

@@ -50,7 +50,7 @@ Deno.test("max_record_interval cuts a long connection; both ends give it one tra
   );
   await using capture = await Capture.start(left);
   await using _server = await traffic.serve(right.namespace, PORT);
-  const options = { port: PORT, flows: 1, "source-port": 20_000, rounds: 70, "gap-ms": 100 };
+  const options = { port: PORT, flows: 1, "source-port": 40_000, rounds: 70, "gap-ms": 100 };
   await Promise.all(
     ["tcp", "udp"].flatMap((protocol) =>
       [right.ipv4, right.ipv6].map((to) => traffic.converse(left.namespace, { ...options, protocol, to }))
@@ -63,7 +63,7 @@ Deno.test("max_record_interval cuts a long connection; both ends give it one tra
   );
   assert.equal(await leftAgent.stop(), 0, leftAgent.process.output);
   assert.equal(await rightAgent.stop(), 0, rightAgent.process.output);
-  const isConversation = ({ attributes }: SpanRecord) => [20_000, PORT].includes(Number(attributes["source.port"]));
+  const isConversation = ({ attributes }: SpanRecord) => [40_000, PORT].includes(Number(attributes["source.port"]));
   const leftSpans = (await leftCollector.stop()).filter(isConversation);
   const rightSpans = (await rightCollector.stop()).filter(isConversation);
   assert.equal(truth.length, 4);
