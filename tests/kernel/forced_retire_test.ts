@@ -1,0 +1,91 @@
+/**
+ * All flows are retired again and again, as fast as the loader can, while two CPUs send into them at full rate.
+ *
+ * With the wait for running programs taken out of the loader, or a slot given back before it is read, this fails.
+ */
+
+import assert from "node:assert/strict";
+import { openLoader } from "../../src/capture/ffi_loader.ts";
+import { type CaptureSession, FlowRecords, type SweepLimits } from "../../src/capture/mod.ts";
+import { Network } from "../harness/netns.ts";
+import { Traffic } from "../harness/traffic.ts";
+
+const PORT = 7000;
+const CAPACITY = 4096;
+const HOUR_MS = 3_600_000;
+const LIMITS: SweepLimits = {
+  activeMs: HOUR_MS,
+  genericIdleMs: HOUR_MS,
+  icmpIdleMs: HOUR_MS,
+  tcpIdleMs: HOUR_MS,
+  tcpFinMs: HOUR_MS,
+  tcpRstMs: HOUR_MS,
+  udpIdleMs: HOUR_MS,
+  highWater: CAPACITY,
+  lowWater: CAPACITY,
+  force: true,
+};
+
+/** Packets by source port; the flows' other port is `PORT`. */
+type Packets = Map<number, number>;
+
+/** Retires everything once and adds what the records hold. */
+async function retireAll(session: CaptureSession, records: FlowRecords, packets: Packets): Promise<number> {
+  let retired = 0;
+  await session.sweep(LIMITS);
+  for (let count = session.read(); count > 0; count = session.read()) {
+    for (let i = 0; i < count; i++) {
+      records.seek(i);
+      if (records.protocol !== 17) continue;
+      const sourcePort = records.portA === PORT ? records.portB : records.portA;
+      packets.set(sourcePort, (packets.get(sourcePort) ?? 0) + records.packetsDelta(0) + records.packetsDelta(1));
+    }
+    retired += count;
+  }
+  return retired;
+}
+
+for (const flows of [1, 8, 256]) {
+  Deno.test(`retiring ${flows} flows without a pause under two CPUs at full rate loses no packet`, async () => {
+    const traffic = await Traffic.build();
+    await using network = await Network.create();
+    const { left, right } = network;
+    await using _sink = await traffic.sink(right.namespace, PORT, 1);
+    const loader = openLoader(new URL("../../bin/libmermin_loader.so", import.meta.url).pathname);
+    const { session } = loader.open({
+      pinRoot: "",
+      instance: "",
+      flowCapacity: CAPACITY,
+      eventCapacity: 1024,
+      highWater: CAPACITY,
+      networkNamespace: left.namespace.path,
+      attach: { mode: "auto", tcxFirst: true, tcPriority: 1 },
+    });
+    try {
+      session.attach(left.interfaceName);
+      const records = new FlowRecords(session.records);
+      const packets: Packets = new Map();
+      let done = false;
+      const options = { to: right.ipv4, port: PORT, "source-port": 20_000, threads: 2, flows, burst: 32 };
+      const blast = traffic.blast(left.namespace, { ...options, packets: 800_000 }).finally(() => done = true);
+      let retired = 0;
+      while (!done) retired += await retireAll(session, records, packets);
+      const { ports } = await blast;
+      session.detach(0);
+      retired += await retireAll(session, records, packets);
+
+      assert.ok(retired > flows * 20, `only ${retired} flows were retired`);
+      const sent = ports.filter(([, count]) => count > 0).sort(([a], [b]) => a - b);
+      assert.deepEqual([...packets].sort(([a], [b]) => a - b), sent);
+      const { used, created, freed, leaked, hooks } = session.counters();
+      assert.deepEqual({ used, leaked, open: created - freed }, { used: 0, leaked: 0, open: 0 });
+      for (const { packets, counted, noted, unparsed, lost } of hooks) {
+        const sum = [counted, noted, ...unparsed, ...lost].reduce((a, b) => a + b);
+        assert.equal(packets, sum);
+        assert.deepEqual(lost, [0, 0, 0]);
+      }
+    } finally {
+      session.close(false);
+    }
+  });
+}
