@@ -132,6 +132,7 @@ Deno.test("every setting has a name of the file's style and one sentence", () =>
 
 Deno.test("environmentNames() are those of the table and of the command line", () => {
   deepStrictEqual(environmentNames(), [
+    "MERMIN_ATTACH",
     "MERMIN_CONFIG_PATH",
     "MERMIN_INSTANCE",
     "OTEL_SERVICE_NAME",

@@ -42,6 +42,9 @@ pub struct OpenOptions {
     /// File of the network namespace to watch, or empty for our own.
     pub network_namespace: String,
     pub attach: AttachOptions,
+    /// For tests: how long a packet idles where its flow may be retired under it.
+    #[serde(default)]
+    pub race_window: u32,
 }
 
 #[derive(Serialize)]
@@ -228,7 +231,8 @@ fn load(options: &OpenOptions, pins: Option<&Pins>) -> Result<Ebpf> {
         .map_max_entries(maps::FREE_SLOTS, options.flow_capacity)
         .map_max_entries(maps::HOOKS, MAX_HOOKS)
         .map_max_entries(maps::FLOW_EVENTS, ring_bytes)
-        .override_global("HIGH_WATER", &high_water, true);
+        .override_global("HIGH_WATER", &high_water, true)
+        .override_global("RACE_WINDOW", &options.race_window, true);
     if let Some(pins) = pins {
         for name in maps::ALL {
             loader.map_pin_path(name, pins.layout.join(name));

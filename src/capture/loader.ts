@@ -26,6 +26,8 @@ export interface OpenOptions {
   /** File of the network namespace to watch, `""` for the process's own. */
   networkNamespace: string;
   attach: { mode: "auto" | "tcx" | "clsact"; tcxFirst: boolean; tcPriority: number };
+  /** For tests: rounds that a packet idles where its flow may be retired under it. */
+  raceWindow?: number;
 }
 
 export interface OpenReport {

@@ -10,7 +10,7 @@ const nothing: Arguments = {
   command: "run",
   configPath: undefined,
   instance: "default",
-  demo: false,
+  instanceGiven: false,
   flags: { "log-level": undefined, "auto-reload": undefined, interface: undefined },
 };
 
@@ -18,14 +18,16 @@ Deno.test("parseArguments() reads commands and flags", () => {
   const cases: [string, Partial<Arguments>][] = [
     ["", {}],
     ["--config a.hcl", { configPath: "a.hcl" }],
-    ["-c a.hcl --demo", { configPath: "a.hcl", demo: true }],
-    ["--config=a.hcl --instance=two", { configPath: "a.hcl", instance: "two" }],
+    ["-c a.hcl --auto-reload", { configPath: "a.hcl", flags: { ...nothing.flags, "auto-reload": true } }],
+    ["--config=a.hcl --instance=two", { configPath: "a.hcl", instance: "two", instanceGiven: true }],
     ["--interface eth* --interface=/^en/", { flags: { ...nothing.flags, interface: ["eth*", "/^en/"] } }],
     ["--log-level debug --auto-reload", { flags: { ...nothing.flags, "log-level": "debug", "auto-reload": true } }],
     ["validate a.hcl", { command: "validate", configPath: "a.hcl" }],
     ["validate --config a.hcl", { command: "validate", configPath: "a.hcl" }],
     ["validate", { command: "validate" }],
-    ["cleanup --instance two", { command: "cleanup", instance: "two" }],
+    ["cleanup", { command: "cleanup" }],
+    ["cleanup --instance two", { command: "cleanup", instance: "two", instanceGiven: true }],
+    ["cleanup --instance default", { command: "cleanup", instanceGiven: true }],
     ["permissions -c a.hcl", { command: "permissions", configPath: "a.hcl" }],
     ["--help", { command: "help" }],
     ["validate -h", { command: "help" }],
@@ -37,9 +39,15 @@ Deno.test("parseArguments() reads commands and flags", () => {
 
 Deno.test("parseArguments() takes the instance from MERMIN_INSTANCE unless a flag names it", () => {
   const env = { MERMIN_INSTANCE: "by-variable" };
-  deepStrictEqual(parse("", env).instance, "by-variable");
-  deepStrictEqual(parse("--instance given", env).instance, "given");
-  deepStrictEqual(parse("", { MERMIN_INSTANCE: "" }).instance, "default");
+  const cases: [args: string, env: Record<string, string>, instance: string, instanceGiven: boolean][] = [
+    ["", env, "by-variable", true],
+    ["--instance given", env, "given", true],
+    ["", { MERMIN_INSTANCE: "" }, "default", false],
+    ["", { MERMIN_INSTANCE: "default" }, "default", true],
+  ];
+  for (const [args, env, instance, instanceGiven] of cases) {
+    deepStrictEqual(parse(args, env), { ...nothing, instance, instanceGiven }, args);
+  }
 });
 
 Deno.test("parseArguments() says what is wrong and what was probably meant", () => {
@@ -48,9 +56,9 @@ Deno.test("parseArguments() says what is wrong and what was probably meant", () 
     ["--wibble", "unknown flag --wibble; see --help"],
     ["-x", "unknown flag -x; see --help"],
     ["--config", "--config needs a value; see --help"],
-    ["--config --demo", "--config needs a value; see --help"],
+    ["--config --auto-reload", "--config needs a value; see --help"],
     ["--config=", "--config needs a value; see --help"],
-    ["--demo=yes", "--demo takes no value"],
+    ["--auto-reload=yes", "--auto-reload takes no value"],
     ["valdate a.hcl", "unknown command valdate; did you mean validate?"],
     ["a.hcl", "unknown command a.hcl; known are validate, cleanup and permissions; a file goes behind --config"],
     ["cleanup now", 'cleanup does not take "now"'],
