@@ -134,8 +134,10 @@ fn addresses() -> Result<BTreeMap<String, Vec<String>>> {
                     }
                     _ => None,
                 };
-                let name = CStr::from_ptr((*entry).ifa_name).to_string_lossy().into_owned();
-                by_name.entry(name).or_default().extend(text);
+                // An IPv4 address with a label is listed under that, such as eth0:1; no interface's name has a colon.
+                let label = CStr::from_ptr((*entry).ifa_name).to_string_lossy();
+                let name = label.split(':').next().unwrap_or(&label);
+                by_name.entry(name.into()).or_default().extend(text);
             }
             entry = (*entry).ifa_next;
         }

@@ -198,6 +198,8 @@ impl Table {
         unsafe {
             let cut = (*flow).cut_ns;
             let before = (*exported).counters;
+            // Before the cut: the first packet after it begins the next window here.
+            let first = ptr::read_volatile(&raw const (*flow).window_first_ns);
             if !due.retires() {
                 ptr::write_volatile(&raw mut (*flow).cut_ns, now);
             }
@@ -208,7 +210,6 @@ impl Table {
             }
             (*exported).counters = total;
             let last = ptr::read_volatile(&raw const (*flow).last_ns);
-            let first = ptr::read_volatile(&raw const (*flow).window_first_ns);
             let start = if first > cut { first.min(last) } else { last };
             Some(FlowRecord {
                 key: (*flow).key,

@@ -135,7 +135,10 @@ fn judge_tells_the_age_in_parts_of_the_flow_s_own_timeout() {
     }
     let long = SweepLimits { udp_idle_ns: u64::MAX, active_ns: u64::MAX, ..LIMITS };
     assert_eq!(judged(&slot(UDP), &long, u64::MAX / 2 + 2), Verdict::Open { age: 128 });
-    assert_eq!(judged(&slot(UDP), &SweepLimits { udp_idle_ns: 0, ..LIMITS }, 1), Verdict::End(end_reason::IDLE_TIMEOUT));
+    assert_eq!(
+        judged(&slot(UDP), &SweepLimits { udp_idle_ns: 0, ..LIMITS }, 1),
+        Verdict::End(end_reason::IDLE_TIMEOUT)
+    );
 }
 
 #[test]
