@@ -35,6 +35,8 @@ export interface AgentOptions {
 export const PIN_ROOT = "/sys/fs/bpf/mermin";
 const RESCAN_INTERVAL_MS = 2000;
 const SERVER_STOP_MS = 1000;
+/** One scrape asks for the kernel's counters many times. */
+const COUNTERS_KEPT_MS = 100;
 /** Records that the loader hands out at once. */
 const RECORDS_PER_READ = 512;
 /** Used part of the flow table at which flows are ended early, and down to which. */
@@ -52,6 +54,7 @@ export class Agent {
   readonly #metrics: MetricsServer;
   #sources: MetricSources = {};
   #session: CaptureSession | undefined;
+  #tookOver = false;
   #watcher: InterfaceWatcher | undefined;
   #producer: Producer | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -99,6 +102,7 @@ export class Agent {
 
     const { session, report } = openSession(this.#options);
     this.#session = session;
+    this.#tookOver = report.takenOver > 0;
     this.#logReport(report);
     const watcher = new InterfaceWatcher({
       patterns: config.instrument.interfaces,
@@ -115,7 +119,7 @@ export class Agent {
     this.#sources = {
       mermin_build_info: (emit) => emit(1, { version: VERSION, deno: Deno.version.deno }),
       ...captureSources({
-        counters: () => session.counters(),
+        counters: keptFor(COUNTERS_KEPT_MS, () => session.counters()),
         interfaceName: (ifindex) => watcher.interface(ifindex)?.name ?? `#${ifindex}`,
         modes: () => new Set([...watcher.attached.values()].map(({ mode }) => mode)),
         isPinned: report.pinned,
@@ -150,7 +154,8 @@ export class Agent {
     const { config } = this.#options;
     const deadlineMs = performance.now() + config.shutdownTimeoutMs;
     clearInterval(this.#rescan);
-    const keep = this.#producer !== undefined && this.#keepsCapture();
+    // A start that failed leaves what it took over to the next try.
+    const keep = this.#producer ? this.#keepsCapture() : this.#tookOver;
     try {
       await this.#closeFlows(keep);
     } catch (error) {
@@ -348,6 +353,16 @@ export function namespacePath(setting: string): string {
     default:
       return setting;
   }
+}
+
+/** `read`, called at most once in `ms`. */
+function keptFor<T>(ms: number, read: () => T): () => T {
+  let kept: { value: T; untilMs: number } | undefined;
+  return () => {
+    const nowMs = performance.now();
+    if (!kept || nowMs >= kept.untilMs) kept = { value: read(), untilMs: nowMs + ms };
+    return kept.value;
+  };
 }
 
 function messageOf(error: unknown): string {

@@ -201,6 +201,12 @@ pub extern "C" fn mermin_detach(id: u32, ifindex: u32) -> i32 {
     reply(with(id, |session| session.detach(ifindex)))
 }
 
+/// Detaches from an interface that is gone, and drops its counters.
+#[unsafe(no_mangle)]
+pub extern "C" fn mermin_forget(id: u32, ifindex: u32) -> i32 {
+    reply(with(id, |session| session.forget(ifindex)))
+}
+
 /// Removes attachments and tables that earlier agents left; returns how many attachments.
 #[unsafe(no_mangle)]
 pub extern "C" fn mermin_prune(id: u32) -> i32 {

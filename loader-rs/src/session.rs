@@ -10,7 +10,7 @@ use crate::{
 };
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{HashMap, Map, MapData, PerCpuHashMap, PerCpuValues, Queue, RingBuf},
+    maps::{HashMap, Map, MapData, MapError, PerCpuHashMap, PerCpuValues, Queue, RingBuf},
     programs::SchedClassifier,
     util::nr_cpus,
 };
@@ -135,6 +135,18 @@ impl Session {
         self.table.wait_for_programs()
     }
 
+    /// Makes room for the counters of other interfaces, once this one is gone and its counters have been read.
+    pub fn forget(&mut self, ifindex: u32) -> Result<()> {
+        self.detach(ifindex)?;
+        for egress in [false, true] {
+            match self.hooks.remove(&hook_id(ifindex, egress)) {
+                Ok(()) | Err(MapError::KeyNotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// Removes attachments that an earlier agent left and we did not take over, and tables of other versions.
     /// Returns how many attachments it removed.
     pub fn prune(&mut self) -> Result<u32> {
@@ -187,6 +199,7 @@ impl Session {
             freed: state.freed,
             pressed: self.table.pressed,
             leaked: self.table.leaked,
+            open_packets: self.table.open_packets(),
             hooks: reports.len() as u32,
             pad: 0,
         };

@@ -104,6 +104,20 @@ impl Table {
         state.created.saturating_sub(state.freed).min(self.capacity().into()) as u32
     }
 
+    /// Packets of open flows that no record holds yet; reads the whole table.
+    pub fn open_packets(&self) -> u64 {
+        (0..self.maps.slots.len())
+            .map(|slot| (self.maps.slots.at(slot), self.maps.exported.at(slot)))
+            // SAFETY: mapped memory.
+            .filter(|(flow, _)| unsafe { is_live(*flow) })
+            .map(|(flow, exported)| {
+                // SAFETY: as above; only this process writes what is exported.
+                let (total, before) = unsafe { (totals(flow).0, (*exported).counters) };
+                minus(total[0], before[0]).packets + minus(total[1], before[1]).packets
+            })
+            .sum()
+    }
+
     /// Waits until no running program can still be counting.
     pub fn wait_for_programs(&self) -> Result<()> {
         self.grace.wait()

@@ -17,6 +17,7 @@ export function readTableCounters(view: DataView): Omit<TableCounters, "hooks"> 
     freed: readU64(view, TableReport.freed),
     pressed: readU64(view, TableReport.pressed),
     leaked: readU64(view, TableReport.leaked),
+    openPackets: readU64(view, TableReport.openPackets),
   };
 }
 

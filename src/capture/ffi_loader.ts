@@ -23,6 +23,7 @@ const SYMBOLS = {
   mermin_interfaces: { parameters: ["u32"], result: "i32" },
   mermin_attach: { parameters: ["u32", "buffer", "u32"], result: "i32" },
   mermin_detach: { parameters: ["u32", "u32"], result: "i32" },
+  mermin_forget: { parameters: ["u32", "u32"], result: "i32" },
   mermin_prune: { parameters: ["u32"], result: "i32" },
   mermin_wait: { parameters: ["u32", "u32"], result: "i32", nonblocking: true },
   mermin_wake: { parameters: ["u32"], result: "void" },
@@ -101,6 +102,10 @@ class FfiSession implements CaptureSession {
 
   detach(ifindex: number): void {
     reply(this.library, this.library.mermin_detach(this.id, ifindex));
+  }
+
+  forget(ifindex: number): void {
+    reply(this.library, this.library.mermin_forget(this.id, ifindex));
   }
 
   prune(): number {

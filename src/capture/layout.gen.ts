@@ -1,7 +1,7 @@
 // Generated from bpf-rs/types by `deno task generate`; do not edit.
 // Byte offsets of the structs that the loader and the BPF programs share.
 
-export const LAYOUT_HASH = "6aacf2aa1911cb80";
+export const LAYOUT_HASH = "5039a9359b31eb4e";
 
 export const FlowKey = {
   size: 40,
@@ -106,15 +106,16 @@ export const HookReport = {
 } as const;
 
 export const TableReport = {
-  size: 48,
+  size: 56,
   capacity: 0,
   used: 4,
   created: 8,
   freed: 16,
   pressed: 24,
   leaked: 32,
-  hooks: 40,
-  pad: 44,
+  openPackets: 40,
+  hooks: 48,
+  pad: 52,
 } as const;
 
 export const PROGRAM_NAMES = ["mermin_ingress", "mermin_egress", "mermin_ip_in", "mermin_ip_out"] as const;

@@ -82,6 +82,8 @@ export interface TableCounters {
   pressed: number;
   /** Entries that could not be given back to the kernel. */
   leaked: number;
+  /** Packets of open flows that no record holds yet. */
+  openPackets: number;
   hooks: HookCounters[];
 }
 
@@ -129,6 +131,8 @@ export interface CaptureSession {
   attach(name: string): { index: number; mode: "tcx" | "clsact" };
   /** `0`: from all. Returns when no packet under way can still be counted. */
   detach(ifindex: number): void;
+  /** Detaches from an interface that is gone, and drops its counters. */
+  forget(ifindex: number): void;
   /** Removes what earlier agents left and was not taken over; returns how many attachments. */
   prune(): number;
   /** Resolves when the table fills up, `wake()` is called, or after `timeoutMs`. */

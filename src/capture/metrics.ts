@@ -4,7 +4,7 @@ import { LOST_REASONS, UNPARSED_REASONS } from "./layout.gen.ts";
 import type { HookCounters, TableCounters } from "./loader.ts";
 
 export interface CaptureSources {
-  /** The kernel's counters, read once per scrape. */
+  /** The kernel's counters; asked for by each metric, so best kept for a moment, which also makes a scrape agree. */
   counters: () => TableCounters;
   interfaceName: (ifindex: number) => string;
   modes: () => ReadonlySet<"tcx" | "clsact">;
@@ -51,6 +51,7 @@ export function captureSources(from: CaptureSources): MetricSources {
     mermin_flow_spans_active_total: (emit) => emit(counters().used),
     mermin_flow_spans_created_total: (emit) => emit(producer.spans),
     mermin_flow_span_packets_total: (emit) => emit(producer.packets),
+    mermin_flow_open_packets: (emit) => emit(counters().openPackets),
     mermin_flow_events_total: (emit) => emit(producer.wakeups, { status: "received" }),
   };
 }

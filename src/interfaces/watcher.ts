@@ -7,7 +7,7 @@ import { describeNoMatch, selectInterfaces } from "./pattern.ts";
 export interface Attacher {
   interfaces(): NetworkInterface[];
   attach(name: string): { index: number; mode: "tcx" | "clsact" };
-  detach(ifindex: number): void;
+  forget(ifindex: number): void;
 }
 
 export interface WatcherOptions {
@@ -96,7 +96,7 @@ export class InterfaceWatcher {
     for (const [index, { name }] of this.#attached) {
       if (indexes.has(index)) continue;
       this.#attached.delete(index);
-      this.#session.detach(index);
+      this.#session.forget(index);
       this.#logger.info("interface_gone", `${name} is gone`, { interface: name, index });
     }
   }

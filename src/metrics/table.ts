@@ -85,7 +85,7 @@ export const METRICS = {
   },
   mermin_flow_open_packets: {
     type: "gauge",
-    help: "Packets counted in open flows and in no span yet, when the table was last read.",
+    help: "Packets counted in open flows and in no span yet.",
     labels: {},
   },
   mermin_flow_events_total: {

@@ -254,6 +254,8 @@ shared! {
         pub pressed: u64,
         /// Slots that could not be given back to the kernel.
         pub leaked: u64,
+        /// Packets of open flows that no record holds yet.
+        pub open_packets: u64,
         /// Hook reports that follow.
         pub hooks: u32,
         pub pad: u32,
