@@ -1,5 +1,6 @@
 /** All wiring, in the order in which a flow goes: kernel, interfaces, spans, exporters; and the servers beside it. */
 
+import { RECORDS_PER_READ } from "./capture/ffi_loader.ts";
 import { captureSources } from "./capture/metrics.ts";
 import { type CaptureSession, type Loader, LoaderError, type OpenReport } from "./capture/mod.ts";
 import type { Exporter } from "./export/exporter.ts";
@@ -37,11 +38,9 @@ const RESCAN_INTERVAL_MS = 2000;
 const SERVER_STOP_MS = 1000;
 /** One scrape asks for the kernel's counters many times. */
 const COUNTERS_KEPT_MS = 100;
-/** Records that the loader hands out at once. */
-const RECORDS_PER_READ = 512;
-/** Used part of the flow table at which flows are ended early, and down to which. */
-const HIGH_WATER = 0.8;
-const LOW_WATER = 0.6;
+/** Used part of the flow table, in percent, at which flows are ended early, and down to which. */
+const HIGH_WATER_PERCENT = 80;
+const LOW_WATER_PERCENT = 60;
 /** The loop comes round at least once per interval; so much later it is taken for dead. */
 const LOOP_GRACE_MS = 30_000;
 
@@ -85,8 +84,11 @@ export class Agent {
       setting: "metrics",
       logger: logger.child("metrics"),
       render: (contentType) =>
-        renderMetrics(this.#sources, contentType, (name, error) =>
-          logger.warn("metric_failed", `cannot read ${name}: ${error}`)),
+        renderMetrics(
+          this.#sources,
+          contentType,
+          (name, error) => logger.warn("metric_failed", `cannot read ${name}: ${error}`),
+        ),
     });
   }
 
@@ -213,8 +215,8 @@ export class Agent {
         tcpFinMs: limits.tcpFinMs,
         tcpRstMs: limits.tcpRstMs,
         udpIdleMs: limits.udpMs,
-        highWater: Math.floor(capacity * HIGH_WATER),
-        lowWater: Math.floor(capacity * LOW_WATER),
+        highWater: Math.floor(capacity * HIGH_WATER_PERCENT / 100),
+        lowWater: Math.floor(capacity * LOW_WATER_PERCENT / 100),
       },
       intervalMs: config.pipeline.flowStorePollIntervalMs,
       maxWaitingSpans: maxWaitingSpans(config),
@@ -308,14 +310,13 @@ function createExporters(options: AgentOptions): Exporter[] {
 
 function openSession(options: AgentOptions): { session: CaptureSession; report: OpenReport } {
   const { config, instance, loader } = options;
-  const capacity = config.pipeline.flowStatsCapacity;
   try {
     return loader.open({
       pinRoot: PIN_ROOT,
       instance,
-      flowCapacity: capacity,
+      flowCapacity: config.pipeline.flowStatsCapacity,
       eventCapacity: config.pipeline.flowEventsCapacity,
-      highWater: Math.floor(capacity * HIGH_WATER),
+      highWaterPercent: HIGH_WATER_PERCENT,
       networkNamespace: namespacePath(config.instrument.networkNamespace),
       attach: {
         mode: options.attachMode ?? "auto",
@@ -325,7 +326,11 @@ function openSession(options: AgentOptions): { session: CaptureSession; report: 
     });
   } catch (error) {
     if (!(error instanceof LoaderError)) throw error;
-    throw new LoaderError(error.code, `Cannot load the BPF programs: ${error.message}${adviceFor(error)}`, error.verifierLog);
+    throw new LoaderError(
+      error.code,
+      `Cannot load the BPF programs: ${error.message}${adviceFor(error)}`,
+      error.verifierLog,
+    );
   }
 }
 

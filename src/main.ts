@@ -1,6 +1,6 @@
 /** The program: arguments, configuration, agent, and the only place that exits. */
 
-import { Agent, namespacePath, PIN_ROOT } from "./agent.ts";
+import { Agent, PIN_ROOT } from "./agent.ts";
 import { openLoader } from "./capture/ffi_loader.ts";
 import { type Loader, LoaderError } from "./capture/mod.ts";
 import { type Arguments, HELP, parseArguments } from "./cli/arguments.ts";
@@ -9,7 +9,7 @@ import { runPermissions } from "./cli/permissions.ts";
 import { hclParser } from "./config/mod.ts";
 import { Log, type Logger, resolveLogFormat, writeToStderr } from "./log.ts";
 import { readHostFacts, resourceAttributes } from "./resource.ts";
-import { type Config, type LoadedConfig, loadConfig } from "./settings.ts";
+import { type Config, loadConfig, type LoadedConfig } from "./settings.ts";
 import { VERSION } from "./version.ts";
 
 const EXIT_FAILURE = 1;
@@ -53,10 +53,11 @@ async function runAgent(args: Arguments, loader: Loader): Promise<number> {
   for (const warning of warnings) logger.warn("config_warning", warning);
   for (const setting of notYet) logger.info("config_not_yet", setting);
   const agent = createAgent(args, loader, config, logger);
+  const signal = untilSignal(logger);
   let code = 0;
   try {
     await agent.start();
-    await Promise.race([agent.run(), untilSignal(logger)]);
+    await Promise.race([agent.run(), signal]);
   } catch (error) {
     code = EXIT_FAILURE;
     logger.error("failed", error instanceof Error ? error.message : String(error));
@@ -107,7 +108,6 @@ function cleanup(args: Arguments, loader: Loader): number {
   const { instances, attachments } = loader.cleanup({
     pinRoot: PIN_ROOT,
     instance: args.instanceGiven ? args.instance : "",
-    networkNamespace: namespacePath("self"),
   });
   const what = instances.length === 0 ? "nothing of ours was left" : `removed ${instances.join(", ")}`;
   output.print(`${what} (${attachments} attachments)\n`);

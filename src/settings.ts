@@ -127,7 +127,14 @@ export type Config = ReturnType<typeof arrange>;
 /** Environment variables that the program reads; those in `env()` of a file are read by the native library. */
 export function environmentNames(): string[] {
   const names = [...walk(settings)].flatMap(([, setting]) => setting.env ?? []);
-  return ["MERMIN_ATTACH", "MERMIN_CONFIG_PATH", "MERMIN_INSTANCE", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", ...names];
+  return [
+    "MERMIN_ATTACH",
+    "MERMIN_CONFIG_PATH",
+    "MERMIN_INSTANCE",
+    "OTEL_SERVICE_NAME",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    ...names,
+  ];
 }
 
 /** A configuration that was read without a mistake; see `Loaded` for the rest. */

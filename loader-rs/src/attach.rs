@@ -3,13 +3,13 @@
 use crate::{
     error::{Code, Error, Result},
     kernel,
-    netns,
+    netns::{self, NetNs},
     pins::{self, AttachmentName, Pins},
 };
 use aya::{
     Ebpf,
     programs::{
-        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+        Link as _, LinkOrder, ProgramError, SchedClassifier, TcAttachType,
         links::{FdLink, PinnedLink},
         tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle},
     },
@@ -41,15 +41,15 @@ const HANDLE_MAGIC: u16 = 0x6d65;
 
 enum Hold {
     /// A link whose pin keeps it alive; the value keeps its descriptor.
-    Pinned(PinnedLink),
+    Pinned(#[allow(dead_code, reason = "held for its descriptor")] PinnedLink),
     /// A link or filter that ends with this value, by aya's hand.
     Own(SchedClassifierLink),
     /// A clsact filter, which nothing but a netlink request removes.
-    Filter { name: String, priority: u16 },
+    Filter,
 }
 
 struct Hook {
-    egress: bool,
+    at: AttachmentName,
     hold: Hold,
 }
 
@@ -61,9 +61,13 @@ pub struct Attachments {
 }
 
 impl Attachments {
-    pub fn new(options: AttachOptions, instance: &str) -> Self {
-        let tag = instance.bytes().fold(0u16, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-        Self { options, handle: TcHandle::new(tag, HANDLE_MAGIC), by_ifindex: BTreeMap::new() }
+    pub fn new(options: AttachOptions, handle: TcHandle) -> Self {
+        Self { options, handle, by_ifindex: BTreeMap::new() }
+    }
+
+    /// Whether this very attachment is ours.
+    pub fn holds(&self, name: &AttachmentName) -> bool {
+        self.by_ifindex.get(&name.ifindex).is_some_and(|hooks| hooks.iter().any(|hook| hook.at == *name))
     }
 
     pub fn contains(&self, ifindex: u32) -> bool {
@@ -76,17 +80,27 @@ impl Attachments {
 
     /// Attaches to both directions of `name`; must run inside the namespace. What an earlier agent left there is taken
     /// over without a gap. On an error nothing of it stays.
-    pub fn attach(&mut self, ebpf: &mut Ebpf, pins: Option<&Pins>, netns: u64, name: &str, ifindex: u32) -> Result<Mode> {
+    pub fn attach(
+        &mut self,
+        ebpf: &mut Ebpf,
+        pins: Option<&Pins>,
+        netns: u64,
+        name: &str,
+        ifindex: u32,
+    ) -> Result<Mode> {
         let ethernet = netns::is_ethernet(name)?;
         let try_mode = |this: &mut Self, ebpf: &mut Ebpf, mode: Mode| -> Result<Mode> {
             for egress in [false, true] {
-                let attachment = AttachmentName { link: mode == Mode::Tcx, netns, ifindex, egress };
+                let link = mode == Mode::Tcx;
+                let priority = if link { 0 } else { this.options.tc_priority };
+                let at = AttachmentName { link, netns, ifindex, egress, priority };
                 let program = program(ebpf, ethernet, egress)?;
-                let hold = match mode {
-                    Mode::Tcx => this.attach_tcx(program, pins, &attachment, name),
-                    _ => this.attach_clsact(program, pins, &attachment, name),
+                let hold = if link {
+                    this.attach_tcx(program, pins, &at, name)
+                } else {
+                    this.attach_clsact(program, pins, &at, name)
                 }?;
-                this.by_ifindex.entry(ifindex).or_default().push(Hook { egress, hold });
+                this.by_ifindex.entry(ifindex).or_default().push(Hook { at, hold });
             }
             Ok(mode)
         };
@@ -96,13 +110,21 @@ impl Attachments {
             Err(error) if wanted == Mode::Auto && error.code == Code::Unsupported => try_mode(self, ebpf, Mode::Clsact),
             result => result,
         };
-        if result.is_err() {
-            self.detach(pins, netns, ifindex)?;
+        if let Err(error) = result {
+            // The first error tells more than what follows from it.
+            let _ = self.detach(pins, ifindex);
+            return Err(error);
         }
         result
     }
 
-    fn attach_tcx(&self, program: &mut SchedClassifier, pins: Option<&Pins>, at: &AttachmentName, name: &str) -> Result<Hold> {
+    fn attach_tcx(
+        &self,
+        program: &mut SchedClassifier,
+        pins: Option<&Pins>,
+        at: &AttachmentName,
+        name: &str,
+    ) -> Result<Hold> {
         if let Some(pins) = pins
             && let Some(link) = adopt(program, &pins.path(at))?
         {
@@ -123,7 +145,13 @@ impl Attachments {
         Ok(Hold::Pinned(link.pin(pins.path(at))?))
     }
 
-    fn attach_clsact(&self, program: &mut SchedClassifier, pins: Option<&Pins>, at: &AttachmentName, name: &str) -> Result<Hold> {
+    fn attach_clsact(
+        &self,
+        program: &mut SchedClassifier,
+        pins: Option<&Pins>,
+        at: &AttachmentName,
+        name: &str,
+    ) -> Result<Hold> {
         match tc::qdisc_add_clsact(name) {
             Ok(()) | Err(TcError::AlreadyAttached) => {}
             // aya reports an existing qdisc as the kernel does.
@@ -137,7 +165,7 @@ impl Attachments {
         let link = match program.attach_with_options(name, direction(at.egress), options()) {
             // Left by an agent that was killed: the same place is ours to replace, without a gap.
             Err(error) if system_error(&error) == Some(libc::EEXIST) => {
-                let old = self.filter(name, at.egress, self.options.tc_priority)?;
+                let old = filter(name, at, self.handle)?;
                 program.attach_to_link(old)?
             }
             result => result?,
@@ -151,61 +179,55 @@ impl Attachments {
         program.pin(&record)?;
         // Dropping the link would remove the filter, which is to stay as long as its record does.
         mem::forget(link);
-        Ok(Hold::Filter { name: name.into(), priority: self.options.tc_priority })
-    }
-
-    fn filter(&self, name: &str, egress: bool, priority: u16) -> Result<SchedClassifierLink> {
-        SchedClassifierLink::attached(name, direction(egress), priority, self.handle, None)
-            .map_err(|error| Error::io(format!("cannot find {name:?}"), &error))
+        Ok(Hold::Filter)
     }
 
     /// Detaches from one interface; must run inside the namespace. One that is gone already is fine.
-    pub fn detach(&mut self, pins: Option<&Pins>, netns: u64, ifindex: u32) -> Result<()> {
-        for hook in self.by_ifindex.remove(&ifindex).unwrap_or_default() {
-            let path = |link| pins.map(|pins| pins.path(&AttachmentName { link, netns, ifindex, egress: hook.egress }));
-            match hook.hold {
-                Hold::Own(link) => drop(link),
-                Hold::Pinned(link) => {
-                    if let Some(path) = path(true) {
-                        drop(link);
-                        detach_pinned(&path)?;
-                    }
-                }
-                Hold::Filter { name, priority } => {
-                    // The kernel removed the filter with its interface.
-                    if let Ok(link) = self.filter(&name, hook.egress, priority) {
-                        drop(link);
-                    }
-                    if let Some(path) = path(false) {
-                        pins::unpin(&path)?;
-                    }
-                }
+    pub fn detach(&mut self, pins: Option<&Pins>, ifindex: u32) -> Result<()> {
+        for Hook { at, hold } in self.by_ifindex.remove(&ifindex).unwrap_or_default() {
+            drop(hold);
+            if let Some(pins) = pins {
+                remove_pinned(&pins.path(&at), &at, self.handle)?;
             }
         }
         Ok(())
     }
-
 }
 
-/// Removes a pinned attachment of an earlier agent; must run inside the namespace that its name tells.
-pub fn remove_left(path: &Path, name: &AttachmentName) -> Result<()> {
-    if name.link {
+/// The handle of an instance's clsact filters.
+pub fn handle_of(instance: &str) -> TcHandle {
+    let tag = instance.bytes().fold(0u16, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+    TcHandle::new(tag, HANDLE_MAGIC)
+}
+
+/// Removes a pinned attachment and its pin, in whatever namespace it is.
+pub fn remove_pinned(path: &Path, at: &AttachmentName, handle: TcHandle) -> Result<()> {
+    if at.link {
         return detach_pinned(path);
     }
-    let interface = netns::interfaces()?.into_iter().find(|interface| interface.index == name.ifindex);
-    if let Some(interface) = interface {
-        for program in programs::ALL {
-            match tc::qdisc_detach_program(&interface.name, direction(name.egress), program) {
-                Ok(()) => {}
-                Err(TcError::IoError(error)) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    let doing = format!("cannot remove the filter of {:?}", interface.name);
-                    return Err(Error::chain(doing, &error));
-                }
-            }
-        }
+    // With a namespace or an interface that is gone the kernel has removed the filter.
+    if let Some(netns) = NetNs::find(at.netns)? {
+        netns.run(|| {
+            let interface = netns::interfaces()?.into_iter().find(|interface| interface.index == at.ifindex);
+            interface.map_or(Ok(()), |interface| detach_filter(&interface.name, at, handle))
+        })?;
     }
     pins::unpin(path)
+}
+
+fn detach_filter(name: &str, at: &AttachmentName, handle: TcHandle) -> Result<()> {
+    match filter(name, at, handle)?.detach() {
+        Err(error) if !matches!(system_error(&error), Some(libc::ENOENT | libc::EINVAL)) => {
+            Err(Error::chain(format!("cannot remove the filter of {name:?}"), &error))
+        }
+        // ENOENT, and EINVAL when the whole qdisc is gone: somebody removed it.
+        _ => Ok(()),
+    }
+}
+
+fn filter(name: &str, at: &AttachmentName, handle: TcHandle) -> Result<SchedClassifierLink> {
+    SchedClassifierLink::attached(name, direction(at.egress), at.priority, handle, None)
+        .map_err(|error| Error::io(format!("cannot find {name:?}"), &error))
 }
 
 fn detach_pinned(path: &Path) -> Result<()> {
@@ -240,7 +262,7 @@ fn adopt(program: &mut SchedClassifier, path: &Path) -> Result<Option<PinnedLink
     PinnedLink::from_pin(path).map(Some).map_err(|error| Error::chain("cannot reopen a pinned link", &error))
 }
 
-fn program<'a>(ebpf: &'a mut Ebpf, ethernet: bool, egress: bool) -> Result<&'a mut SchedClassifier> {
+fn program(ebpf: &mut Ebpf, ethernet: bool, egress: bool) -> Result<&mut SchedClassifier> {
     let name = match (ethernet, egress) {
         (true, false) => programs::ETHER_INGRESS,
         (true, true) => programs::ETHER_EGRESS,

@@ -32,21 +32,14 @@ pub fn parse(source: &str) -> Result<String, String> {
 fn parse_with(source: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     if source.len() > MAX_SOURCE {
-        let message = format!(
-            "the file has {} bytes; at most {MAX_SOURCE} are read",
-            source.len()
-        );
+        let message = format!("the file has {} bytes; at most {MAX_SOURCE} are read", source.len());
         return Err(json!([{ "line": 1, "column": 1, "message": message }]).to_string());
     }
     let body = parser::parse_body(source).map_err(|error| {
         let (at, message) = (error.location(), plain(error.message()));
         json!([{ "line": at.line(), "column": at.column(), "message": message }]).to_string()
     })?;
-    let mut tree = Tree {
-        lines: Lines::new(source),
-        env,
-        unset: Vec::new(),
-    };
+    let mut tree = Tree { lines: Lines::new(source), env, unset: Vec::new() };
     let root = tree.body(&body, 0);
     Ok(json!({ "root": root, "unset": tree.unset }).to_string())
 }
@@ -54,8 +47,7 @@ fn parse_with(source: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Stri
 /// Says in words what the parser's terser messages mean.
 fn plain(message: &str) -> String {
     if message.contains("redefined") {
-        return "this name is already given above, in the same block; remove one of the two"
-            .to_string();
+        return "this name is already given above, in the same block; remove one of the two".to_string();
     }
     if message.contains("nesting depth") {
         return "nested too deeply; at most 64 levels are read".to_string();
@@ -64,16 +56,12 @@ fn plain(message: &str) -> String {
         return "cannot be read from here on; is a quote or a bracket left open?".to_string();
     }
     if message == "expected `{`" {
-        return "expected `{` of a block; a setting needs `=` between its name and its value"
-            .to_string();
+        return "expected `{` of a block; a setting needs `=` between its name and its value".to_string();
     }
     if message.contains("block body") {
-        return "expected `}`, or the next line; a block on one line holds a single setting"
-            .to_string();
+        return "expected `}`, or the next line; a block on one line holds a single setting".to_string();
     }
-    message
-        .strip_prefix("invalid ")
-        .map_or_else(|| message.to_string(), |rest| format!("not a valid {rest}"))
+    message.strip_prefix("invalid ").map_or_else(|| message.to_string(), |rest| format!("not a valid {rest}"))
 }
 
 /// Turns byte offsets into lines and columns.
@@ -84,15 +72,8 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn new(source: &'a str) -> Self {
-        let after_newline = source
-            .bytes()
-            .enumerate()
-            .filter(|(_, byte)| *byte == b'\n')
-            .map(|(at, _)| at + 1);
-        Lines {
-            source,
-            starts: std::iter::once(0).chain(after_newline).collect(),
-        }
+        let after_newline = source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Lines { source, starts: std::iter::once(0).chain(after_newline).collect() }
     }
 
     fn position(&self, offset: usize) -> (usize, usize) {
@@ -160,10 +141,7 @@ impl Tree<'_> {
             _ => match self.evaluate(expression, at) {
                 Ok(value) => {
                     let mut node = self.value(&value, at);
-                    if !matches!(
-                        expression,
-                        Expression::Null(_) | Expression::Bool(_) | Expression::Number(_)
-                    ) {
+                    if !matches!(expression, Expression::Null(_) | Expression::Bool(_) | Expression::Number(_)) {
                         node["computed"] = Json::Bool(true);
                     }
                     node
@@ -180,9 +158,7 @@ impl Tree<'_> {
             let key_at = self.key_offset(key, value_at);
             let name = match key {
                 ObjectKey::Ident(ident) => Ok(ident.as_str().to_string()),
-                ObjectKey::Expression(expression) => {
-                    self.evaluate(expression, key_at).and_then(key_text)
-                }
+                ObjectKey::Expression(expression) => self.evaluate(expression, key_at).and_then(key_text),
             };
             entries.push(match name {
                 Ok(name) => {
@@ -201,17 +177,11 @@ impl Tree<'_> {
     /// The parser forgets where a bare key stands: it is looked for in front of its value.
     fn key_offset(&self, key: &ObjectKey, value_at: usize) -> usize {
         match key {
-            ObjectKey::Expression(expression) => {
-                expression.span().map_or(value_at, |span| span.start)
-            }
+            ObjectKey::Expression(expression) => expression.span().map_or(value_at, |span| span.start),
             ObjectKey::Ident(ident) => {
                 let before = self.lines.source.get(..value_at).unwrap_or("").trim_end();
                 let name = before.strip_suffix(['=', ':']).unwrap_or("").trim_end();
-                if name.ends_with(ident.as_str()) {
-                    name.len() - ident.len()
-                } else {
-                    value_at
-                }
+                if name.ends_with(ident.as_str()) { name.len() - ident.len() } else { value_at }
             }
         }
     }
@@ -219,9 +189,7 @@ impl Tree<'_> {
     fn evaluate(&mut self, expression: &Expression, at: usize) -> Result<Value, String> {
         let mut expression = expression.clone();
         env_calls::replace(self, &mut expression, at)?;
-        hcl::Expression::from(expression)
-            .evaluate(&Context::new())
-            .map_err(|error| explain(error.kind()))
+        hcl::Expression::from(expression).evaluate(&Context::new()).map_err(|error| explain(error.kind()))
     }
 
     fn value(&self, value: &Value, at: usize) -> Json {
@@ -242,10 +210,7 @@ impl Tree<'_> {
                 self.node(at, "list", "items", Json::Array(items))
             }
             Value::Object(object) => {
-                let entries = object
-                    .iter()
-                    .map(|(key, item)| self.entry(at, key, self.value(item, at)))
-                    .collect();
+                let entries = object.iter().map(|(key, item)| self.entry(at, key, self.value(item, at))).collect();
                 self.node(at, "object", "entries", Json::Array(entries))
             }
         }
@@ -266,14 +231,10 @@ fn explain(kind: &ErrorKind) -> String {
     match kind {
         ErrorKind::UndefinedVar(name) => {
             let name = name.as_str();
-            format!(
-                "{name} is not known here; write \"{name}\" in double quotes if it is meant as text"
-            )
+            format!("{name} is not known here; write \"{name}\" in double quotes if it is meant as text")
         }
         ErrorKind::UndefinedFunc(name) => {
-            format!(
-                "{name}() is not known; the only function is env(\"NAME\") or env(\"NAME\", \"default\")"
-            )
+            format!("{name}() is not known; the only function is env(\"NAME\") or env(\"NAME\", \"default\")")
         }
         ErrorKind::Unexpected(_, expected) => {
             format!("cannot be computed: {expected} is needed here")

@@ -5,12 +5,18 @@ use serde::Serialize;
 use std::{
     collections::BTreeMap,
     ffi::CStr,
-    fs::File,
+    fs::{self, File},
     io, mem,
     net::{Ipv4Addr, Ipv6Addr},
     os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
+    path::PathBuf,
     ptr, thread,
 };
+
+/// Where `ip netns` keeps its namespaces.
+const NAMED: &str = "/run/netns";
+/// The namespace of the host, seen from where its first process shows.
+const HOST: &str = "/proc/1/ns/net";
 
 /// Where interfaces are looked for. Work in another namespace runs on a thread of its own, because a namespace belongs
 /// to a thread: JavaScript's never changes.
@@ -32,6 +38,20 @@ impl NetNs {
         let (file, inode) = open(name)?;
         let (_, own_inode) = open(own)?;
         Ok(Self { target: (inode != own_inode).then_some(file), inode })
+    }
+
+    /// The namespace with this inode among those that have a name here: our own, the host's, those of `ip netns`.
+    /// `None`: there is none, most likely because it is gone.
+    pub fn find(inode: u64) -> Result<Option<Self>> {
+        let named = fs::read_dir(NAMED).into_iter().flatten().flatten().map(|entry| entry.path());
+        for path in [PathBuf::new(), PathBuf::from(HOST)].into_iter().chain(named) {
+            match Self::open(&path.to_string_lossy()) {
+                Ok(netns) if netns.inode == inode => return Ok(Some(netns)),
+                // Not readable for us, or gone since it was listed: then it is not the one.
+                _ => {}
+            }
+        }
+        Ok(None)
     }
 
     /// Runs `work` inside the namespace.
@@ -162,7 +182,11 @@ impl ControlSocket {
             for (to, from) in question.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
                 *to = from as libc::c_char;
             }
-            if libc::ioctl(self.0, request, &mut question) == 0 { Ok(question) } else { Err(io::Error::last_os_error()) }
+            if libc::ioctl(self.0, request, &mut question) == 0 {
+                Ok(question)
+            } else {
+                Err(io::Error::last_os_error())
+            }
         }
     }
 
@@ -193,12 +217,10 @@ impl Drop for ControlSocket {
 /// The index of an interface of the current thread's namespace.
 pub fn index_of(name: &str) -> Result<u32> {
     let found = names()?.into_iter().find(|(_, known)| known == name);
-    found
-        .map(|(index, _)| index)
-        .ok_or_else(|| Error::new(Code::NotFound, format!("there is no interface {name:?}")))
+    found.map(|(index, _)| index).ok_or_else(|| Error::new(Code::NotFound, format!("there is no interface {name:?}")))
 }
 
-/// Whether frames of this interface start with an Ethernet header, and its name still leads to `index`.
+/// Whether frames of this interface start with an Ethernet header.
 pub fn is_ethernet(name: &str) -> Result<bool> {
     let socket = ControlSocket::open()?;
     let (kind, _) = socket

@@ -15,8 +15,8 @@ const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 const LINK: &str = "link";
 const FILTER: &str = "filter";
 
-/// What a pinned attachment is called: kind, namespace inode, interface index, direction. bpffs refuses dots, and so
-/// interface names.
+/// What a pinned attachment is called: kind, namespace inode, interface index, direction, and the priority of a filter.
+/// bpffs refuses dots, and so interface names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AttachmentName {
     /// A pinned TCX link, or the pinned program of a clsact filter, which cannot be pinned itself.
@@ -24,13 +24,15 @@ pub struct AttachmentName {
     pub netns: u64,
     pub ifindex: u32,
     pub egress: bool,
+    /// Of a filter; 0 for a link.
+    pub priority: u16,
 }
 
 impl AttachmentName {
     pub fn file_name(&self) -> String {
         let kind = if self.link { LINK } else { FILTER };
         let direction = if self.egress { "egress" } else { "ingress" };
-        format!("{kind}_{}_{}_{direction}", self.netns, self.ifindex)
+        format!("{kind}_{}_{}_{direction}_{}", self.netns, self.ifindex, self.priority)
     }
 
     pub fn parse(name: &str) -> Option<Self> {
@@ -47,7 +49,8 @@ impl AttachmentName {
             "ingress" => false,
             _ => return None,
         };
-        parts.next().is_none().then_some(Self { link, netns, ifindex, egress })
+        let priority = parts.next()?.parse().ok()?;
+        parts.next().is_none().then_some(Self { link, netns, ifindex, egress, priority })
     }
 }
 
@@ -161,7 +164,7 @@ mod tests {
     fn attachment_names_survive_the_round_trip() {
         for link in [false, true] {
             for egress in [false, true] {
-                let name = AttachmentName { link, netns: 4_026_531_840, ifindex: 17, egress };
+                let name = AttachmentName { link, netns: 4_026_531_840, ifindex: 17, egress, priority: 3 };
                 assert_eq!(AttachmentName::parse(&name.file_name()), Some(name));
             }
         }
@@ -169,7 +172,16 @@ mod tests {
 
     #[test]
     fn other_names_are_no_attachments() {
-        for name in ["", "FLOW_STATS", "link", "link_1_2", "link_x_2_egress", "link_1_2_egress_3", "link_1_2_up"] {
+        for name in [
+            "",
+            "FLOW_STATS",
+            "link",
+            "link_1_2",
+            "link_x_2_egress_0",
+            "link_1_2_egress",
+            "link_1_2_egress_3_4",
+            "link_1_2_up_0",
+        ] {
             assert_eq!(AttachmentName::parse(name), None, "{name}");
         }
     }

@@ -11,7 +11,7 @@ use crate::{
 use aya::{
     Ebpf, EbpfLoader,
     maps::{HashMap, Map, MapData, MapError, PerCpuHashMap, PerCpuValues, Queue, RingBuf},
-    programs::SchedClassifier,
+    programs::{SchedClassifier, tc::TcHandle},
     util::nr_cpus,
 };
 use serde::{Deserialize, Serialize};
@@ -37,8 +37,8 @@ pub struct OpenOptions {
     pub instance: String,
     pub flow_capacity: u32,
     pub event_capacity: u32,
-    /// Used slots beyond which the kernel wakes us.
-    pub high_water: u32,
+    /// Percentage of used slots beyond which the kernel wakes us.
+    pub high_water_percent: u32,
     /// File of the network namespace to watch, or empty for our own.
     pub network_namespace: String,
     pub attach: AttachOptions,
@@ -74,6 +74,8 @@ pub struct Session {
     ebpf: Ebpf,
     hooks: PerCpuHashMap<MapData, u32, CounterWords>,
     attachments: Attachments,
+    /// Of our clsact filters.
+    handle: TcHandle,
     netns: NetNs,
     pins: Option<Pins>,
     pub table: Table,
@@ -96,8 +98,9 @@ impl Session {
             taken_over: table.used(),
             foreign_layouts: foreign.map(|path| path.display().to_string()).collect(),
         };
-        let attachments = Attachments::new(options.attach, &options.instance);
-        Ok((Self { ebpf, hooks, attachments, netns, pins, table }, ring, report))
+        let handle = attach::handle_of(&options.instance);
+        let attachments = Attachments::new(options.attach, handle);
+        Ok((Self { ebpf, hooks, attachments, handle, netns, pins, table }, ring, report))
     }
 
     pub fn interfaces(&self) -> Result<Vec<Interface>> {
@@ -131,7 +134,7 @@ impl Session {
     pub fn detach(&mut self, ifindex: u32) -> Result<()> {
         let indexes = if ifindex == 0 { self.attachments.indexes() } else { vec![ifindex] };
         let Self { attachments, netns, pins, .. } = self;
-        netns.run(|| indexes.iter().try_for_each(|index| attachments.detach(pins.as_ref(), netns.inode, *index)))?;
+        netns.run(|| indexes.iter().try_for_each(|index| attachments.detach(pins.as_ref(), *index)))?;
         self.table.wait_for_programs()
     }
 
@@ -147,22 +150,23 @@ impl Session {
         Ok(())
     }
 
-    /// Removes attachments that an earlier agent left and we did not take over, and tables of other versions.
-    /// Returns how many attachments it removed.
+    /// Removes attachments that an earlier agent left and we did not take over, the counters of hooks that are no more,
+    /// and tables of other versions. Returns how many attachments it removed.
     pub fn prune(&mut self) -> Result<u32> {
-        let Some(pins) = &self.pins else {
-            return Ok(0);
-        };
         let mut removed = 0;
-        for name in pins.attachments() {
-            if name.netns != self.netns.inode || !self.attachments.contains(name.ifindex) {
-                let path = pins.path(&name);
-                self.netns.run(|| attach::remove_left(&path, &name))?;
+        if let Some(pins) = &self.pins {
+            for name in pins.attachments().iter().filter(|name| !self.attachments.holds(name)) {
+                attach::remove_pinned(&pins.path(name), name, self.handle)?;
                 removed += 1;
             }
+            for layout in pins.foreign_layouts() {
+                removed += remove_layout(&layout, self.handle)?;
+            }
         }
-        for layout in pins.foreign_layouts() {
-            removed += self.netns.run(|| remove_layout(&layout))?;
+        for hook in self.hooks.keys().collect::<std::result::Result<Vec<_>, _>>()? {
+            if !self.attachments.contains(hook >> 1) {
+                self.hooks.remove(&hook)?;
+            }
         }
         Ok(removed)
     }
@@ -234,7 +238,10 @@ fn open_pins(options: &OpenOptions) -> Result<(Option<Pins>, String)> {
 }
 
 fn load(options: &OpenOptions, pins: Option<&Pins>) -> Result<Ebpf> {
-    let high_water = u64::from(options.high_water);
+    // A pinned table keeps its size.
+    let pinned = pins.and_then(|pins| MapData::from_pin(pins.layout.join(maps::FLOW_STATS)).ok());
+    let capacity = pinned.map_or(Ok(options.flow_capacity), |map| map.info().map(|info| info.max_entries()))?;
+    let high_water = u64::from(capacity) * u64::from(options.high_water_percent) / 100;
     let ring_bytes = (options.event_capacity.saturating_mul(RING_RECORD_BYTES)).next_power_of_two().max(PAGE_BYTES);
     let mut loader = EbpfLoader::new();
     loader
@@ -292,13 +299,13 @@ fn take_array<T>(ebpf: &mut Ebpf, name: &str) -> Result<MappedArray<T>> {
 }
 
 /// Removes the pins of another layout: attachments first. Returns how many attachments there were.
-fn remove_layout(layout: &Path) -> Result<u32> {
+fn remove_layout(layout: &Path, handle: TcHandle) -> Result<u32> {
     let mut removed = 0;
     for file in pins::list(layout) {
         let path = layout.join(&file);
         match AttachmentName::parse(&file) {
             Some(name) => {
-                attach::remove_left(&path, &name)?;
+                attach::remove_pinned(&path, &name, handle)?;
                 removed += 1;
             }
             None => pins::unpin(&path)?,
@@ -314,7 +321,6 @@ pub struct CleanupOptions {
     pub pin_root: String,
     /// Empty: all instances.
     pub instance: String,
-    pub network_namespace: String,
 }
 
 #[derive(Serialize)]
@@ -327,7 +333,6 @@ pub struct CleanupReport {
 /// Removes what agents left: attachments, maps, directories. An instance whose agent runs is an error.
 pub fn cleanup(options: &CleanupOptions) -> Result<CleanupReport> {
     let root = PathBuf::from(&options.pin_root);
-    let netns = NetNs::open(&options.network_namespace)?;
     let mut report = CleanupReport { instances: Vec::new(), attachments: 0 };
     for instance in pins::list(&root) {
         if !options.instance.is_empty() && options.instance != instance {
@@ -335,7 +340,7 @@ pub fn cleanup(options: &CleanupOptions) -> Result<CleanupReport> {
         }
         let pins = Pins::open(&root, &instance)?;
         for layout in pins.foreign_layouts().into_iter().chain([pins.layout.clone()]) {
-            report.attachments += netns.run(|| remove_layout(&layout))?;
+            report.attachments += remove_layout(&layout, attach::handle_of(&instance))?;
         }
         std::fs::create_dir_all(&pins.layout).map_err(|error| Error::io("cannot clean up", &error))?;
         pins.remove()?;

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     kernel::{GracePeriod, MappedArray},
 };
-use aya::maps::{HashMap, MapData, Queue};
+use aya::maps::{HashMap, MapData, MapError, Queue};
 use std::{mem, ptr};
 use types::{
     Counters, Exported, FlowKey, FlowRecord, FlowSlot, SIDE_NONE, SLOT_FREE, SLOT_LIVE, SweepLimits, TableState,
@@ -55,6 +55,8 @@ pub struct Table {
     grace: GracePeriod,
     /// Chosen by the last sweep and not read yet, in reverse order.
     ready: Vec<Due>,
+    /// Flows in `ready` were taken out of the index, and the programs that may hold them not waited for yet.
+    must_wait: bool,
     /// Slots that an agent took out of the index and did not live to read.
     orphans: Vec<u32>,
     unix_offset_ns: i64,
@@ -78,14 +80,24 @@ impl Table {
                 }
             }
         } else {
+            // An agent that was killed here left some slots queued; none can be in use yet.
+            while maps.free.pop(0).is_ok() {}
             for slot in 0..maps.slots.len() {
                 maps.free.push(slot, 0)?;
             }
             // SAFETY: as above.
             unsafe { ptr::write_volatile(&raw mut (*state).ready, 1) };
         }
-        let mut table =
-            Self { maps, grace, ready: Vec::new(), orphans, unix_offset_ns: clock::unix_offset_ns(), pressed: 0, leaked: 0 };
+        let mut table = Self {
+            maps,
+            grace,
+            ready: Vec::new(),
+            must_wait: false,
+            orphans,
+            unix_offset_ns: clock::unix_offset_ns(),
+            pressed: 0,
+            leaked: 0,
+        };
         table.arm();
         Ok(table)
     }
@@ -129,26 +141,39 @@ impl Table {
         if self.ready.is_empty() {
             self.unix_offset_ns = clock::unix_offset_ns();
             let mut due = self.choose(limits, clock::boot_ns());
-            let mut wait = !self.orphans.is_empty();
-            for flow in due.iter().filter(|flow| flow.retires()) {
-                // SAFETY: the key of a live slot does not change before we give it back.
-                let key = unsafe { (*self.maps.slots.at(flow.slot)).key };
-                if self.maps.index.get(&key_bytes(&key), 0).ok() == Some(flow.slot) {
-                    self.maps.index.remove(&key_bytes(&key))?;
-                }
-                wait = true;
-            }
+            let mut failed = None;
+            due.retain(|flow| {
+                let unlinked = if flow.retires() { self.unlink(flow.slot) } else { Ok(()) };
+                // A flow that cannot be taken out of the index goes on; the next sweep tries again.
+                unlinked.map_err(|error| failed = Some(error)).is_ok()
+            });
             due.extend(self.orphans.drain(..).map(|slot| Due { slot, reason: end_reason::IDLE_TIMEOUT }));
-            // From here on these flows are ours alone to remember, whatever the wait says.
+            self.must_wait = due.iter().any(|flow| flow.retires());
+            // From here on these flows are ours alone to remember, whatever fails.
             self.ready = due;
-            if wait {
-                self.grace.wait()?;
-            }
-            if self.ready.is_empty() {
-                self.arm();
+            if let Some(error) = failed {
+                return Err(error);
             }
         }
+        if self.must_wait {
+            self.grace.wait()?;
+            self.must_wait = false;
+        }
+        if self.ready.is_empty() {
+            self.arm();
+        }
         Ok(self.ready.len() as u32)
+    }
+
+    /// Takes a slot out of the index, unless the index has another slot for the key already.
+    fn unlink(&mut self, slot: u32) -> Result<()> {
+        // SAFETY: the key of a live slot does not change before we give it back.
+        let key = key_bytes(unsafe { &(*self.maps.slots.at(slot)).key });
+        match self.maps.index.get(&key, 0) {
+            Ok(indexed) if indexed == slot => Ok(self.maps.index.remove(&key)?),
+            Ok(_) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn choose(&mut self, limits: &SweepLimits, now: u64) -> Vec<Due> {
@@ -218,6 +243,8 @@ impl Table {
                 ptr::write_volatile(&raw mut (*flow).cut_ns, now);
             }
             let (total, ifindex) = totals(flow);
+            // Hooks may see different lengths; what was exported stays true.
+            let total = [larger(total[0], before[0]), larger(total[1], before[1])];
             let delta = [minus(total[0], before[0]), minus(total[1], before[1])];
             if delta[0].packets == 0 && delta[1].packets == 0 {
                 return None;
@@ -380,8 +407,8 @@ fn oldest(open: &[(u32, u8)], count: usize) -> Vec<u32> {
     victims
 }
 
-/// Per side, what the flow has counted since it began, and on which interface: the owner, unless another hook saw more
-/// of that side, which means that the owner never did.
+/// Per side, what the flow has counted since it began, and on which interface: that is the owner, unless it never saw
+/// that side. The other hook may be ahead by a packet that is on its way to the owner.
 ///
 /// # Safety
 /// `flow` is in the mapped table.
@@ -391,22 +418,22 @@ unsafe fn totals(flow: *const FlowSlot) -> ([Counters; 2], [u32; 2]) {
         unsafe {
             let counted = ptr::read_volatile(&raw const (*flow).counted[side]);
             let other = ptr::read_volatile(&raw const (*flow).other[side]);
-            if other.packets > counted.packets {
-                (other, ((*flow).other_hook[side] >> 1) as u32)
-            } else {
-                (counted, (*flow).owner_ifindex)
-            }
+            let most = if other.packets > counted.packets { other } else { counted };
+            let owner = counted.packets > 0 || other.packets == 0;
+            let ifindex = if owner { (*flow).owner_ifindex } else { ((*flow).other_hook[side] >> 1) as u32 };
+            (most, ifindex)
         }
     };
     let (zero, one) = (side(0), side(1));
     ([zero.0, one.0], [zero.1, one.1])
 }
 
+fn larger(one: Counters, other: Counters) -> Counters {
+    Counters { packets: one.packets.max(other.packets), bytes: one.bytes.max(other.bytes) }
+}
+
 fn minus(total: Counters, before: Counters) -> Counters {
-    Counters {
-        packets: total.packets.saturating_sub(before.packets),
-        bytes: total.bytes.saturating_sub(before.bytes),
-    }
+    Counters { packets: total.packets.saturating_sub(before.packets), bytes: total.bytes.saturating_sub(before.bytes) }
 }
 
 fn flag_bits(lanes: &[u8; 8]) -> u8 {

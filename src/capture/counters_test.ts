@@ -19,6 +19,7 @@ Deno.test("readTableCounters() reads the report that Rust wrote", () => {
     freed: 2 ** 33 + 18,
     pressed: 4,
     leaked: 2,
+    openPackets: 77,
   });
 });
 

@@ -37,7 +37,8 @@ const SYMBOLS = {
 
 type Library = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
-const RECORDS_PER_READ = 512;
+/** Records that one `read()` hands out at most. */
+export const RECORDS_PER_READ = 512;
 const WAIT_RESULTS = ["timeout", "full", "woken"] as const;
 
 /**
@@ -77,7 +78,7 @@ class FfiLoader implements Loader {
     return { ok: code === 0, json: take(this.#library) };
   }
 
-  cleanup(options: { pinRoot: string; instance: string; networkNamespace: string }): CleanupReport {
+  cleanup(options: { pinRoot: string; instance: string }): CleanupReport {
     const text = json(options);
     return reply(this.#library, this.#library.mermin_cleanup(text, text.length)) as CleanupReport;
   }

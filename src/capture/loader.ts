@@ -21,8 +21,8 @@ export interface OpenOptions {
   flowCapacity: number;
   /** Entries of the ring buffer. */
   eventCapacity: number;
-  /** Used entries beyond which the kernel wakes the agent. */
-  highWater: number;
+  /** Percentage of used entries beyond which the kernel wakes the agent. */
+  highWaterPercent: number;
   /** File of the network namespace to watch, `""` for the process's own. */
   networkNamespace: string;
   attach: { mode: "auto" | "tcx" | "clsact"; tcxFirst: boolean; tcPriority: number };
@@ -115,7 +115,7 @@ export interface Loader {
    * Removes what agents left: attachments, maps, directories. `instance` `""` means all.
    * @throws {LoaderError} code `locked` when such an agent runs.
    */
-  cleanup(options: { pinRoot: string; instance: string; networkNamespace: string }): CleanupReport;
+  cleanup(options: { pinRoot: string; instance: string }): CleanupReport;
 }
 
 export interface CleanupReport {

@@ -16,7 +16,9 @@ export interface CaptureSources {
 /** Sources of the metrics about the kernel side and the flows that come out of it. */
 export function captureSources(from: CaptureSources): MetricSources {
   const { counters, producer } = from;
-  const eachHook = (take: (hook: HookCounters, labels: { interface: string; direction: HookCounters["direction"] }) => void) => {
+  const eachHook = (
+    take: (hook: HookCounters, labels: { interface: string; direction: HookCounters["direction"] }) => void,
+  ) => {
     for (const hook of counters().hooks) {
       take(hook, { interface: from.interfaceName(hook.ifindex), direction: hook.direction });
     }

@@ -15,7 +15,16 @@ const HOOK: HookCounters = {
   lost: [5, 6, 7],
 };
 
-const TABLE: TableCounters = { capacity: 100, used: 12, created: 30, freed: 18, pressed: 4, leaked: 2, hooks: [HOOK] };
+const TABLE: TableCounters = {
+  capacity: 100,
+  used: 12,
+  created: 30,
+  freed: 18,
+  pressed: 4,
+  leaked: 2,
+  openPackets: 7,
+  hooks: [HOOK],
+};
 
 /** Samples by name and labels, as the page shows them. */
 async function samples(change: Partial<CaptureSources> = {}): Promise<Record<string, number>> {

@@ -72,7 +72,16 @@ export class FakeSession implements CaptureSession {
   readonly due: RecordValues[][] = [];
   /** What the next sweep fails with. */
   sweepError: Error | undefined;
-  table: TableCounters = { capacity: 16, used: 0, created: 0, freed: 0, pressed: 0, leaked: 0, hooks: [] };
+  table: TableCounters = {
+    capacity: 16,
+    used: 0,
+    created: 0,
+    freed: 0,
+    pressed: 0,
+    leaked: 0,
+    openPackets: 0,
+    hooks: [],
+  };
   #ready: RecordValues[] = [];
   #endWait: ((result: "full" | "woken" | "timeout") => void) | undefined;
   #isWoken = false;
@@ -97,6 +106,10 @@ export class FakeSession implements CaptureSession {
 
   detach(ifindex: number): void {
     this.calls.push(`detach ${ifindex}`);
+  }
+
+  forget(ifindex: number): void {
+    this.calls.push(`forget ${ifindex}`);
   }
 
   prune(): number {

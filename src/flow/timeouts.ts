@@ -17,7 +17,7 @@ export interface PollLimits {
   icmpMs: number;
   /** Idle time of TCP with no FIN and no RST. */
   tcpMs: number;
-  /** Time after the last packet of a TCP connection that has seen a FIN. */
+  /** Time after the last packet of a TCP connection that has seen the FIN of every side that sent. */
   tcpFinMs: number;
   /** Time after the last packet of a TCP connection that has seen a RST. */
   tcpRstMs: number;

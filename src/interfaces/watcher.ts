@@ -56,7 +56,7 @@ export class InterfaceWatcher {
 
   /**
    * Looks at the interfaces there are: attaches to those that are new, forgets those that are gone. An interface that
-   * refuses is logged and left alone; the first error is thrown when it is the first look and none could be attached.
+   * refuses is logged and left alone. Throws the error when nothing is attached because of it.
    */
   scan(): void {
     const existing = this.#session.interfaces();

@@ -34,7 +34,7 @@ Deno.test("InterfaceWatcher.scan() follows interfaces that come and go", () => {
   // It came back: under the old name, with a new index.
   session.links = [ETH1, networkInterface("eth0", 7)];
   watcher.scan();
-  assert.deepEqual(session.calls, ["attach eth0", "attach eth1", "detach 2", "attach eth0"]);
+  assert.deepEqual(session.calls, ["attach eth0", "attach eth1", "forget 2", "attach eth0"]);
   assert.deepEqual([...watcher.attached.keys()], [3, 7]);
   assert.equal(logger.lines.filter((line) => line === "info interface_gone").length, 1);
 });

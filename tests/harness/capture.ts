@@ -2,7 +2,7 @@
 
 import type { End } from "./netns.ts";
 import { type Packet, readPcap } from "./pcap.ts";
-import { Process } from "./process.ts";
+import type { Process } from "./process.ts";
 import { until } from "./wait.ts";
 
 /** Enough for Ethernet, two VLAN tags, IPv6 with extension headers and the ports. */

@@ -65,7 +65,7 @@ for (const { flows, raceWindow, packets: total } of cases) {
       instance: "",
       flowCapacity: CAPACITY,
       eventCapacity: 1024,
-      highWater: CAPACITY,
+      highWaterPercent: 100,
       networkNamespace: left.namespace.path,
       attach: { mode: "auto", tcxFirst: true, tcPriority: 1 },
       raceWindow,

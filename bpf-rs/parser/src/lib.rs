@@ -38,6 +38,9 @@ const ETH_P_8021Q: u16 = 0x8100;
 const ETH_P_8021AD: u16 = 0x88a8;
 const MAX_VLAN_TAGS: usize = 2;
 
+/// In the place of ICMP type and code where a fragment has none.
+pub const NO_ICMP_TYPE: u16 = u16::MAX;
+
 const IPPROTO_HOPOPTS: u8 = 0;
 const IPPROTO_ICMP: u8 = 1;
 const IPPROTO_TCP: u8 = 6;
@@ -78,7 +81,7 @@ pub fn parse_network<P: Packet>(packet: &P, ethertype: u16, offset: usize) -> Re
     let transport = if network.first_fragment {
         transport(packet, network.protocol, network.payload)?
     } else {
-        Transport::default()
+        Transport::of_later_fragment(network.protocol)
     };
     Ok(join(network, transport))
 }
@@ -103,6 +106,16 @@ struct Transport {
     tcp_flags: u8,
     /// An ICMP type that nothing answers: its ends are not put in order.
     one_way: bool,
+}
+
+impl Transport {
+    /// Ports 0; for ICMP a type that does not exist, because 0 is the echo reply.
+    #[inline(always)]
+    fn of_later_fragment(protocol: u8) -> Self {
+        let no_type = protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+        let port = if no_type { NO_ICMP_TYPE } else { 0 };
+        Self { source_port: port, destination_port: port, tcp_flags: 0, one_way: false }
+    }
 }
 
 /// RFC 791.
@@ -231,15 +244,7 @@ fn join(network: Network, transport: Transport) -> Parsed {
         if forward { (source, destination) } else { (destination, source) }
     };
     Parsed {
-        key: FlowKey {
-            a,
-            b,
-            port_a,
-            port_b,
-            protocol: network.protocol,
-            family: network.family,
-            pad: [0; 2],
-        },
+        key: FlowKey { a, b, port_a, port_b, protocol: network.protocol, family: network.family, pad: [0; 2] },
         side: u8::from(!forward),
         tcp_flags: transport.tcp_flags,
     }

@@ -218,6 +218,10 @@ fn parse_ethernet_puts_icmp_types_in_the_place_of_ports() {
     check("one-way", &unreachable(high, low), (high, 3), (low, 1), (1, 0, 0));
     check("v6 request", &frame6(58, &[128, 0]), ("fd00::1", 128), ("fd00::2", 129), (58, 0, 0));
     check("v6 one-way", &frame6(58, &[1, 4]), ("fd00::1", 1), ("fd00::2", 4), (58, 0, 0));
+    // A later fragment has no type; 0 would be an echo reply.
+    let rest = |from: &str, to: &str| ethernet(&[], ETH_P_IP, &ipv4(from, to, 1, 1, &[], &[8, 0]));
+    check("fragment", &rest(low, high), (low, NO_ICMP_TYPE), (high, NO_ICMP_TYPE), (1, 0, 0));
+    check("fragment back", &rest(high, low), (low, NO_ICMP_TYPE), (high, NO_ICMP_TYPE), (1, 1, 0));
     // The numbers of the other family mean nothing.
     check("v6 type 8", &frame6(58, &[8, 5]), ("fd00::1", 8), ("fd00::2", 5), (58, 0, 0));
 }

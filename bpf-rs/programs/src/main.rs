@@ -48,11 +48,7 @@ fn observe(ctx: &TcContext, egress: bool, bare_ip: bool) -> i32 {
     let bytes = skb.frame_bytes();
     hook.packets += 1;
     hook.bytes += bytes;
-    let parsed = if bare_ip {
-        parser::parse_network(&skb, skb.ethertype(), 0)
-    } else {
-        parser::parse_ethernet(&skb)
-    };
+    let parsed = if bare_ip { parser::parse_network(&skb, skb.ethertype(), 0) } else { parser::parse_ethernet(&skb) };
     match parsed {
         Err(reason) => add_at(&mut hook.unparsed, reason),
         Ok(parsed) => match flow::count(&parsed, skb.ifindex(), egress, bytes) {

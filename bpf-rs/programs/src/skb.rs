@@ -48,12 +48,8 @@ impl Packet for Skb {
                 return Some(ptr::read(start as *const T));
             }
             let mut value = MaybeUninit::<T>::uninit();
-            let failed = bpf_skb_load_bytes(
-                self.0.cast(),
-                offset as u32,
-                value.as_mut_ptr().cast(),
-                size_of::<T>() as u32,
-            );
+            let failed =
+                bpf_skb_load_bytes(self.0.cast(), offset as u32, value.as_mut_ptr().cast(), size_of::<T>() as u32);
             (failed == 0).then(|| value.assume_init())
         }
     }

@@ -22,15 +22,7 @@ pub mod maps {
     pub const TABLE_STATE: &str = "TABLE_STATE";
     /// Ring buffer that wakes the loader.
     pub const FLOW_EVENTS: &str = "FLOW_EVENTS";
-    pub const ALL: [&str; 7] = [
-        FLOW_STATS,
-        FLOW_INDEX,
-        FLOW_EXPORTED,
-        FREE_SLOTS,
-        HOOKS,
-        TABLE_STATE,
-        FLOW_EVENTS,
-    ];
+    pub const ALL: [&str; 7] = [FLOW_STATS, FLOW_INDEX, FLOW_EXPORTED, FREE_SLOTS, HOOKS, TABLE_STATE, FLOW_EVENTS];
 }
 
 /// Entry points: one per direction and kind of link, because a link without Ethernet header starts with the IP header.

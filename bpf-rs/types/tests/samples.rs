@@ -102,6 +102,7 @@ fn table() -> TableReport {
         freed: (1 << 33) + 18,
         pressed: 4,
         leaked: 2,
+        open_packets: 77,
         hooks: 1,
         pad: 0,
     }

@@ -170,7 +170,7 @@ fn due_retires_all_but_a_cut() {
 }
 
 #[test]
-fn totals_are_the_owner_s_unless_another_hook_saw_more() {
+fn totals_are_the_greater_and_the_interface_is_the_owner_unless_it_saw_nothing() {
     let owner = (3, 3);
     for (counted, other, expected, ifindex) in [
         ([5, 2], [0, 0], [5, 2], owner),
@@ -178,7 +178,7 @@ fn totals_are_the_owner_s_unless_another_hook_saw_more() {
         ([5, 2], [4, 1], [5, 2], owner),
         ([5, 0], [5, 4], [5, 4], (3, 9)),
         ([0, 4], [6, 4], [6, 4], (8, 3)),
-        ([1, 1], [2, 2], [2, 2], (8, 9)),
+        ([1, 1], [2, 2], [2, 2], owner),
         ([0, 0], [0, 0], [0, 0], owner),
     ] {
         let mut flow = slot(UDP);

@@ -50,6 +50,8 @@ fn reference(frame: &[u8]) -> Result<Seen, Reason> {
             }
             _ => {}
         }
+    } else if [1, 58].contains(&protocol) {
+        ports = (NO_ICMP_TYPE, NO_ICMP_TYPE);
     }
     let (from, to) = ((source, ports.0), (destination, ports.1));
     let swap = !one_way && from > to;
