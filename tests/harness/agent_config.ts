@@ -25,6 +25,8 @@ export interface AgentSettings {
   onExit?: "auto" | "keep" | "detach";
   /** Spans wait at most so long for a full batch. */
   maxBatchInterval?: string;
+  /** Of clsact filters. */
+  tcPriority?: number;
   /** More HCL, at the end. */
   extra?: string;
   apiPort?: number;
@@ -57,6 +59,7 @@ on_exit = "${onExit}"
 discovery "instrument" {
   interfaces = ["${settings.watch.interfaceName}"]
   network_namespace = "${settings.watch.namespacePath}"
+  tc_priority = ${settings.tcPriority ?? 1}
 }
 
 pipeline {
