@@ -149,6 +149,8 @@ impl Table {
             });
             due.extend(self.orphans.drain(..).map(|slot| Due { slot, reason: end_reason::IDLE_TIMEOUT }));
             self.must_wait = due.iter().any(|flow| flow.retires());
+            // They are read from the end: in the order of the slots, which is about that of their beginning.
+            due.reverse();
             // From here on these flows are ours alone to remember, whatever fails.
             self.ready = due;
             if let Some(error) = failed {
