@@ -39,9 +39,10 @@ pub struct AttachOptions {
 /// Low half of the handle of our clsact filters; the other half tells instances apart.
 const HANDLE_MAGIC: u16 = 0x6d65;
 
+#[expect(dead_code, reason = "the links are held for what dropping them does")]
 enum Hold {
     /// A link whose pin keeps it alive; the value keeps its descriptor.
-    Pinned(#[allow(dead_code, reason = "held for its descriptor")] PinnedLink),
+    Pinned(PinnedLink),
     /// A link or filter that ends with this value, by aya's hand.
     Own(SchedClassifierLink),
     /// A clsact filter, which nothing but a netlink request removes.
