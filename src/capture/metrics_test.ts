@@ -67,6 +67,7 @@ Deno.test("captureSources() tells all that the kernel counts", async () => {
     [`mermin_capture_packets_total{${at},outcome="lost",reason="table_full"}`]: 5,
     [`mermin_capture_packets_total{${at},outcome="lost",reason="index_error"}`]: 6,
     [`mermin_capture_packets_total{${at},outcome="lost",reason="contended"}`]: 7,
+    "mermin_flow_open_packets": 7,
     "mermin_flow_spans_active_total": 12,
     "mermin_flow_spans_created_total": 40,
     "mermin_flow_span_packets_total": 400,
