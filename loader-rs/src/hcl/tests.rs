@@ -146,8 +146,11 @@ fn parse_never_panics() {
         "{", "}", "[", "]", "(", ")", "\"", "${", "%{", "%{if", "<<E\n", "E", "=", ":", "?", "!", "-", "%", "\\u",
         "env(", "for", "in", "...", "[*]", ".0", "\n", "/*", "é",
     ];
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    for round in 0..4000 {
+    let number =
+        |name: &str, otherwise: u64| std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"));
+    let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ number("MERMIN_FUZZ_SEED", 0));
+    // `tools/fuzz` asks for more, from another seed.
+    for round in 0..number("MERMIN_FUZZ_ROUNDS", 4000) {
         let mut source = if round % 4 == 0 { String::new() } else { GUIDE.to_string() };
         for _ in 0..=random.below(8) {
             let mut at = random.below(source.len() + 1);

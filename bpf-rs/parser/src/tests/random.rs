@@ -2,7 +2,18 @@
 
 use super::*;
 
-const FRAMES: usize = 100_000;
+/// Frames a test makes; `tools/fuzz` asks for more, from another seed.
+fn frames() -> usize {
+    from_environment("MERMIN_FUZZ_ROUNDS", 100_000)
+}
+
+fn seeded(test: u64) -> Lcg {
+    Lcg(test + from_environment("MERMIN_FUZZ_SEED", 0) as u64)
+}
+
+fn from_environment(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
+}
 
 /// Knuth's MMIX generator: the same frames at every run.
 struct Lcg(u64);
@@ -150,9 +161,9 @@ fn conversation(random: &mut Lcg) -> (Vec<u8>, Vec<u8>) {
 
 #[test]
 fn parse_ethernet_gives_both_directions_one_key_and_opposite_sides() {
-    let mut random = Lcg(1);
+    let mut random = seeded(1);
     let mut parsed = 0;
-    for _ in 0..FRAMES {
+    for _ in 0..frames() {
         let (there, back) = conversation(&mut random);
         match (seen(&there), seen(&back)) {
             (Ok(there), Ok(back)) => {
@@ -164,14 +175,14 @@ fn parse_ethernet_gives_both_directions_one_key_and_opposite_sides() {
             (there, back) => assert_eq!(there.err(), back.err()),
         }
     }
-    assert!(parsed > FRAMES / 2, "only {parsed} frames say something");
+    assert!(parsed > frames() / 2, "only {parsed} frames say something");
 }
 
 #[test]
 fn parse_ethernet_agrees_with_the_reference_wherever_a_frame_ends() {
-    let mut random = Lcg(2);
+    let mut random = seeded(2);
     let mut truncated = 0;
-    for _ in 0..FRAMES / 100 {
+    for _ in 0..frames() / 100 {
         let (frame, _) = conversation(&mut random);
         for length in 0..=frame.len() {
             let result = seen(&frame[..length]);
@@ -180,14 +191,14 @@ fn parse_ethernet_agrees_with_the_reference_wherever_a_frame_ends() {
         }
         assert_ne!(seen(&frame), Err(TRUNCATED), "{frame:02x?}");
     }
-    assert!(truncated > FRAMES / 10, "only {truncated} frames were cut");
+    assert!(truncated > frames() / 10, "only {truncated} frames were cut");
 }
 
 #[test]
 fn parse_ethernet_agrees_with_the_reference_on_mutated_and_random_frames() {
-    let mut random = Lcg(3);
+    let mut random = seeded(3);
     let mut outcomes = [0; types::unparsed::COUNT + 1];
-    for _ in 0..FRAMES {
+    for _ in 0..frames() {
         let mut frame = if random.below(10) == 0 {
             let length = random.below(120);
             (0..length).map(|_| random.below(256) as u8).collect()
@@ -204,5 +215,5 @@ fn parse_ethernet_agrees_with_the_reference_on_mutated_and_random_frames() {
         assert_eq!(result, reference(&frame), "{frame:02x?}");
         outcomes[result.err().unwrap_or(types::unparsed::COUNT)] += 1;
     }
-    assert!(outcomes.iter().all(|count| *count > FRAMES / 1000), "an outcome is missing: {outcomes:?}");
+    assert!(outcomes.iter().all(|count| *count > frames() / 1000), "an outcome is missing: {outcomes:?}");
 }
