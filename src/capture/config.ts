@@ -1,10 +1,12 @@
 import { choice, group, integer, later, port, type ValueOf } from "../config/mod.ts";
 
+const TUNNELS = "looking into tunnels";
+
 /** `parser`: what the kernel programs look for in a packet. */
 export const parserSettings = group("How packets are read.", {
-  vxlan_port: port(4789, "UDP port of VXLAN."),
-  geneve_port: port(6081, "UDP port of Geneve."),
-  wireguard_port: port(51820, "UDP port of WireGuard."),
+  vxlan_port: later(TUNNELS, port(4789, "UDP port of VXLAN.")),
+  geneve_port: later(TUNNELS, port(6081, "UDP port of Geneve.")),
+  wireguard_port: later(TUNNELS, port(51820, "UDP port of WireGuard.")),
   key_scope: later(
     "telling flows apart by their VLAN or tunnel id",
     choice(["none", "vni"], "none", "Whether flows with equal addresses in different virtual networks are told apart."),

@@ -158,7 +158,10 @@ export const attributesSettings = labelled("What is said about the two ends of a
 
 /** `pipeline { k8s_decorator }`: the step that adds them. */
 export const decoratorSettings = group("The step that adds Kubernetes attributes.", {
-  decorated_span_queue_capacity: integer(32_768, "Records that wait behind this step.", { min: 1, max: 16_000_000 }),
+  decorated_span_queue_capacity: later(
+    "the step that adds Kubernetes attributes",
+    integer(32_768, "Records that wait behind this step.", { min: 1, max: 16_000_000 }),
+  ),
 });
 
 function checkRegex(value: string): string | undefined {
