@@ -55,7 +55,9 @@ pub struct OpenReport {
     pub pinned: bool,
     /// Why it is not, or empty.
     pub pin_problem: String,
-    /// Flows found in a table that was taken over.
+    /// The table was there already.
+    pub reused: bool,
+    /// Flows found in it.
     pub taken_over: u32,
     /// Tables of other versions, whose flows `prune` drops.
     pub foreign_layouts: Vec<String>,
@@ -95,6 +97,7 @@ impl Session {
             capacity: table.capacity(),
             pinned: pins.is_some(),
             pin_problem,
+            reused: table.reused,
             taken_over: table.used(),
             foreign_layouts: foreign.map(|path| path.display().to_string()).collect(),
         };
@@ -327,18 +330,26 @@ pub struct CleanupOptions {
 #[serde(rename_all = "camelCase")]
 pub struct CleanupReport {
     pub instances: Vec<String>,
+    /// Left alone, because their agents run.
+    pub running: Vec<String>,
     pub attachments: u32,
 }
 
-/// Removes what agents left: attachments, maps, directories. An instance whose agent runs is an error.
+/// Removes what agents left: attachments, maps, directories. A named instance whose agent runs is an error.
 pub fn cleanup(options: &CleanupOptions) -> Result<CleanupReport> {
     let root = PathBuf::from(&options.pin_root);
-    let mut report = CleanupReport { instances: Vec::new(), attachments: 0 };
+    let mut report = CleanupReport { instances: Vec::new(), running: Vec::new(), attachments: 0 };
     for instance in pins::list(&root) {
         if !options.instance.is_empty() && options.instance != instance {
             continue;
         }
-        let pins = Pins::open(&root, &instance)?;
+        let pins = match Pins::open(&root, &instance) {
+            Err(error) if error.code == Code::Locked && options.instance.is_empty() => {
+                report.running.push(instance);
+                continue;
+            }
+            pins => pins?,
+        };
         for layout in pins.foreign_layouts().into_iter().chain([pins.layout.clone()]) {
             report.attachments += remove_layout(&layout, attach::handle_of(&instance))?;
         }

@@ -9,7 +9,7 @@ use crate::{
     kernel::{GracePeriod, MappedArray},
 };
 use aya::maps::{HashMap, MapData, MapError, Queue};
-use std::{mem, ptr};
+use std::{collections::BTreeSet, mem, ptr};
 use types::{
     Counters, Exported, FlowKey, FlowRecord, FlowSlot, SIDE_NONE, SLOT_FREE, SLOT_LIVE, SweepLimits, TableState,
     end_reason, tcp,
@@ -58,8 +58,10 @@ pub struct Table {
     /// Flows in `ready` were taken out of the index, and the programs that may hold them not waited for yet.
     must_wait: bool,
     /// Slots that an agent took out of the index and did not live to read.
-    orphans: Vec<u32>,
+    orphans: BTreeSet<u32>,
     unix_offset_ns: i64,
+    /// An earlier agent had made it.
+    pub reused: bool,
     pub pressed: u64,
     pub leaked: u64,
 }
@@ -70,13 +72,13 @@ impl Table {
         let state = maps.state.at(0);
         // SAFETY: a mapped word that only loaders write.
         let ready = unsafe { ptr::read_volatile(&raw const (*state).ready) } != 0;
-        let mut orphans = Vec::new();
+        let mut orphans = BTreeSet::new();
         if ready {
             for slot in 0..maps.slots.len() {
                 // SAFETY: mapped memory; the key of a live slot does not change before it is given back, by us.
                 let (live, key) = unsafe { (is_live(maps.slots.at(slot)), (*maps.slots.at(slot)).key) };
                 if live && maps.index.get(&key_bytes(&key), 0).ok() != Some(slot) {
-                    orphans.push(slot);
+                    orphans.insert(slot);
                 }
             }
         } else {
@@ -93,6 +95,7 @@ impl Table {
             grace,
             ready: Vec::new(),
             must_wait: false,
+            reused: ready,
             orphans,
             unix_offset_ns: clock::unix_offset_ns(),
             pressed: 0,
@@ -147,7 +150,9 @@ impl Table {
                 // A flow that cannot be taken out of the index goes on; the next sweep tries again.
                 unlinked.map_err(|error| failed = Some(error)).is_ok()
             });
-            due.extend(self.orphans.drain(..).map(|slot| Due { slot, reason: end_reason::IDLE_TIMEOUT }));
+            due.extend(
+                mem::take(&mut self.orphans).into_iter().map(|slot| Due { slot, reason: end_reason::IDLE_TIMEOUT }),
+            );
             self.must_wait = due.iter().any(|flow| flow.retires());
             // They are read from the end: in the order of the slots, which is about that of their beginning.
             due.reverse();

@@ -36,7 +36,9 @@ export interface OpenReport {
   pinned: boolean;
   /** Why it is not pinned, or `""`. */
   pinProblem: string;
-  /** Flows found in a table that was taken over. */
+  /** The table was there already: an earlier agent left it, with or without flows in it. */
+  reused: boolean;
+  /** Flows found in it. */
   takenOver: number;
   /** Tables of other versions, whose flows `prune()` drops. */
   foreignLayouts: string[];
@@ -112,18 +114,24 @@ export interface Loader {
   /** JSON text of the document, or of the list of errors. */
   parseConfig(source: string): { ok: boolean; json: string };
   /**
-   * Removes what agents left: attachments, maps, directories. `instance` `""` means all.
-   * @throws {LoaderError} code `locked` when such an agent runs.
+   * Removes what agents left: attachments, maps, directories. `instance` `""` means all that do not run.
+   * @throws {LoaderError} code `locked` when the named agent runs.
    */
   cleanup(options: { pinRoot: string; instance: string }): CleanupReport;
 }
 
 export interface CleanupReport {
+  /** What was removed. */
   instances: string[];
+  /** What was left alone, because its agent runs. */
+  running: string[];
   attachments: number;
 }
 
-/** One hold on the kernel. All methods but `wait()` and `sweep()` return at once; all throw `LoaderError`. */
+/**
+ * One hold on the kernel. All methods but `wait()`, `wake()` and `sweep()` are synchronous; they wait for a sweep that is
+ * under way, and `detach()` and `forget()` for a grace period (milliseconds). All throw `LoaderError`.
+ */
 export interface CaptureSession {
   /** The buffer that `read()` fills with `FlowRecord`s. */
   readonly records: Uint8Array<ArrayBuffer>;

@@ -175,7 +175,15 @@ export class FakeLoader implements Loader {
     const capacity = options.flowCapacity;
     return {
       session: this.session,
-      report: { capacity, pinned: true, pinProblem: "", takenOver: 0, foreignLayouts: [], ...this.report },
+      report: {
+        capacity,
+        pinned: true,
+        pinProblem: "",
+        reused: false,
+        takenOver: 0,
+        foreignLayouts: [],
+        ...this.report,
+      },
     };
   }
 
@@ -184,7 +192,7 @@ export class FakeLoader implements Loader {
   }
 
   cleanup(): CleanupReport {
-    return { instances: [], attachments: 0 };
+    return { instances: [], running: [], attachments: 0 };
   }
 }
 
