@@ -36,9 +36,6 @@ pub struct AttachOptions {
     pub tc_priority: u16,
 }
 
-/// Low half of the handle of our clsact filters; the other half tells instances apart.
-const HANDLE_MAGIC: u16 = 0x6d65;
-
 #[expect(dead_code, reason = "the links are held for what dropping them does")]
 enum Hold {
     /// A link whose pin keeps it alive; the value keeps its descriptor.
@@ -102,13 +99,17 @@ impl Attachments {
                     this.attach_clsact(program, pins, &at, name)
                 }?;
                 this.by_ifindex.entry(ifindex).or_default().push(Hook { at, hold });
+                this.replace_others(pins, &at)?;
             }
             Ok(mode)
         };
         let wanted = self.options.mode;
         let first = if wanted == Mode::Clsact { Mode::Clsact } else { Mode::Tcx };
         let result = match try_mode(self, ebpf, first) {
-            Err(error) if wanted == Mode::Auto && error.code == Code::Unsupported => try_mode(self, ebpf, Mode::Clsact),
+            Err(error) if wanted == Mode::Auto && error.code == Code::Unsupported => {
+                self.detach(pins, ifindex)?;
+                try_mode(self, ebpf, Mode::Clsact)
+            }
             result => result,
         };
         if let Err(error) = result {
@@ -183,22 +184,39 @@ impl Attachments {
         Ok(Hold::Filter)
     }
 
+    /// Removes what an earlier agent left on the same hook by another name (TCX or clsact, another priority): it would
+    /// count every packet a second time.
+    fn replace_others(&self, pins: Option<&Pins>, at: &AttachmentName) -> Result<()> {
+        let Some(pins) = pins else {
+            return Ok(());
+        };
+        let same_hook = |name: &AttachmentName| {
+            (name.netns, name.ifindex, name.egress) == (at.netns, at.ifindex, at.egress) && name != at
+        };
+        let others = pins.attachments().into_iter().filter(same_hook);
+        others.into_iter().try_for_each(|name| remove_here(&pins.path(&name), &name, self.handle))
+    }
+
     /// Detaches from one interface; must run inside the namespace. One that is gone already is fine.
     pub fn detach(&mut self, pins: Option<&Pins>, ifindex: u32) -> Result<()> {
+        let mut result = Ok(());
         for Hook { at, hold } in self.by_ifindex.remove(&ifindex).unwrap_or_default() {
             drop(hold);
             if let Some(pins) = pins {
-                remove_pinned(&pins.path(&at), &at, self.handle)?;
+                // A hook that fails does not keep the others.
+                result = result.and(remove_here(&pins.path(&at), &at, self.handle));
             }
         }
-        Ok(())
+        result
     }
 }
 
-/// The handle of an instance's clsact filters.
+/// The handle of an instance's clsact filters: FNV-1a of its name, so that instances and other tools do not meet.
 pub fn handle_of(instance: &str) -> TcHandle {
-    let tag = instance.bytes().fold(0u16, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-    TcHandle::new(tag, HANDLE_MAGIC)
+    let names = "mermin ".bytes().chain(instance.bytes());
+    let hash = names.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    // The highest bit would mean an automatic handle.
+    TcHandle::from(hash & 0x7fff_ffff | 1)
 }
 
 /// Removes a pinned attachment and its pin, in whatever namespace it is.
@@ -206,12 +224,21 @@ pub fn remove_pinned(path: &Path, at: &AttachmentName, handle: TcHandle) -> Resu
     if at.link {
         return detach_pinned(path);
     }
-    // With a namespace or an interface that is gone the kernel has removed the filter.
-    if let Some(netns) = NetNs::find(at.netns)? {
-        netns.run(|| {
-            let interface = netns::interfaces()?.into_iter().find(|interface| interface.index == at.ifindex);
-            interface.map_or(Ok(()), |interface| detach_filter(&interface.name, at, handle))
-        })?;
+    // With its namespace the filter is gone too.
+    match NetNs::find(at.netns)? {
+        Some(netns) => netns.run(|| remove_here(path, at, handle)),
+        None => pins::unpin(path),
+    }
+}
+
+/// Removes a pinned attachment and its pin; must run inside the namespace of its name.
+fn remove_here(path: &Path, at: &AttachmentName, handle: TcHandle) -> Result<()> {
+    if at.link {
+        return detach_pinned(path);
+    }
+    // With its interface the filter is gone too.
+    if let Some(name) = netns::name_of(at.ifindex)? {
+        detach_filter(&name, at, handle)?;
     }
     pins::unpin(path)
 }
@@ -248,9 +275,10 @@ fn detach_pinned(path: &Path) -> Result<()> {
 
 /// Puts `program` into the link pinned at `path`. `None`: there is no such link, or its interface has gone.
 fn adopt(program: &mut SchedClassifier, path: &Path) -> Result<Option<PinnedLink>> {
-    let Ok(pinned) = PinnedLink::from_pin(path) else {
+    if !path.exists() {
         return Ok(None);
-    };
+    }
+    let pinned = PinnedLink::from_pin(path).map_err(|error| Error::chain("cannot open a pinned link", &error))?;
     let link = SchedClassifierLink::try_from(FdLink::from(pinned)).map_err(|e| Error::chain("not a TCX link", &e))?;
     match program.attach_to_link(link) {
         Ok(id) => drop(program.take_link(id)?),

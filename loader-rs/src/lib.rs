@@ -7,7 +7,9 @@
 
 mod attach;
 mod clock;
+mod due;
 mod error;
+mod flow;
 pub mod hcl;
 mod kernel;
 mod netns;
@@ -23,7 +25,10 @@ use std::{
     collections::BTreeMap,
     os::fd::AsRawFd as _,
     slice,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 use types::{FlowRecord, HookReport, LAYOUT_HASH, SweepLimits, TableReport};
 
@@ -46,6 +51,8 @@ impl Drop for Handle {
 
 static TEXT: Mutex<String> = Mutex::new(String::new());
 static HANDLES: Mutex<BTreeMap<u32, Arc<Handle>>> = Mutex::new(BTreeMap::new());
+/// Numbers are not used again: a caller may still hold that of a closed session.
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // With `panic = "abort"` nobody sees a poisoned mutex.
@@ -164,9 +171,8 @@ pub unsafe extern "C" fn mermin_open(options: *const u8, len: u32) -> i32 {
             wake_fd,
             error: Mutex::new(String::new()),
         };
-        let mut handles = lock(&HANDLES);
-        let id = handles.last_key_value().map_or(1, |(last, _)| last + 1);
-        handles.insert(id, Arc::new(handle));
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        lock(&HANDLES).insert(id, Arc::new(handle));
         Ok((id, report))
     });
     match opened {
@@ -268,9 +274,10 @@ pub unsafe extern "C" fn mermin_sweep(id: u32, limits: *const SweepLimits) -> i3
 /// Moves the error of the session's last failed sweep to where [`mermin_take`] finds it.
 #[unsafe(no_mangle)]
 pub extern "C" fn mermin_error(id: u32) {
-    if let Ok(handle) = handle(id) {
-        *lock(&TEXT) = lock(&handle.error).clone();
-    }
+    *lock(&TEXT) = match handle(id) {
+        Ok(handle) => lock(&handle.error).clone(),
+        Err(error) => json(&error),
+    };
 }
 
 /// Writes the next records of the last sweep; returns how many. Fewer than `capacity`: that was all.
@@ -305,9 +312,10 @@ pub unsafe extern "C" fn mermin_counters(id: u32, out: *mut u8, len: u32) -> i32
     }))
 }
 
-/// Closes the session. `keep` not 0: what is pinned stays for a successor.
+/// Closes the session and ends its wait. `keep` not 0: what is pinned stays for a successor.
 #[unsafe(no_mangle)]
 pub extern "C" fn mermin_close(id: u32, keep: u32) -> i32 {
+    mermin_wake(id);
     let Some(handle) = lock(&HANDLES).remove(&id) else {
         return reply::<()>(Err(Error::new(Code::NotFound, format!("there is no session {id}"))));
     };

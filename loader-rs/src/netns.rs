@@ -15,8 +15,6 @@ use std::{
 
 /// Where `ip netns` keeps its namespaces.
 const NAMED: &str = "/run/netns";
-/// The namespace of the host, seen from where its first process shows.
-const HOST: &str = "/proc/1/ns/net";
 
 /// Where interfaces are looked for. Work in another namespace runs on a thread of its own, because a namespace belongs
 /// to a thread: JavaScript's never changes.
@@ -40,11 +38,12 @@ impl NetNs {
         Ok(Self { target: (inode != own_inode).then_some(file), inode })
     }
 
-    /// The namespace with this inode among those that have a name here: our own, the host's, those of `ip netns`.
+    /// The namespace with this inode among our own, those of `ip netns`, and those of all processes.
     /// `None`: there is none, most likely because it is gone.
     pub fn find(inode: u64) -> Result<Option<Self>> {
-        let named = fs::read_dir(NAMED).into_iter().flatten().flatten().map(|entry| entry.path());
-        for path in [PathBuf::new(), PathBuf::from(HOST)].into_iter().chain(named) {
+        let entries = |path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        let processes = entries("/proc").map(|process| process.join("ns/net"));
+        for path in [PathBuf::new()].into_iter().chain(entries(NAMED)).chain(processes) {
             match Self::open(&path.to_string_lossy()) {
                 Ok(netns) if netns.inode == inode => return Ok(Some(netns)),
                 // Not readable for us, or gone since it was listed: then it is not the one.
@@ -60,14 +59,15 @@ impl NetNs {
             return work();
         };
         thread::scope(|scope| {
-            scope
-                .spawn(|| {
+            thread::Builder::new()
+                .spawn_scoped(scope, || {
                     // SAFETY: a valid descriptor of a namespace; only this thread moves.
                     if unsafe { libc::setns(target.as_raw_fd(), libc::CLONE_NEWNET) } != 0 {
                         return Err(Error::last_os("cannot enter the network namespace (needs CAP_SYS_ADMIN)"));
                     }
                     work()
                 })
+                .map_err(|error| Error::io("cannot start a thread for the network namespace", &error))?
                 .join()
                 .map_err(|_| Error::new(Code::System, "the thread in the network namespace ended early"))?
         })
@@ -212,6 +212,11 @@ impl Drop for ControlSocket {
         // SAFETY: our own descriptor.
         unsafe { libc::close(self.0) };
     }
+}
+
+/// The name of an interface of the current thread's namespace, if it is there.
+pub fn name_of(index: u32) -> Result<Option<String>> {
+    Ok(names()?.into_iter().find(|(known, _)| *known == index).map(|(_, name)| name))
 }
 
 /// The index of an interface of the current thread's namespace.

@@ -6,7 +6,10 @@ use std::{
     fs::{self, File},
     io,
     mem::MaybeUninit,
-    os::{fd::AsRawFd as _, unix::ffi::OsStrExt as _},
+    os::{
+        fd::AsRawFd as _,
+        unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    },
     path::{Path, PathBuf},
 };
 use types::{LAYOUT_HASH, maps};
@@ -71,8 +74,15 @@ impl Pins {
         require_bpffs(root.parent().unwrap_or(root))?;
         let instance = root.join(instance);
         let layout = instance.join(format!("{LAYOUT_HASH:016x}"));
-        fs::create_dir_all(&layout).map_err(|e| Error::io(format!("cannot create {}", layout.display()), &e))?;
-        let lock = lock(&instance)?;
+        let lock = loop {
+            fs::create_dir_all(&layout).map_err(|e| Error::io(format!("cannot create {}", layout.display()), &e))?;
+            let lock = lock(&instance)?;
+            // An agent that was just closing may have removed the directory that we have locked.
+            if same_directory(&lock, &layout) {
+                break lock;
+            }
+        };
+        require_writable(&layout)?;
         Ok(Self { root: root.into(), instance, layout, _lock: lock })
     }
 
@@ -91,11 +101,14 @@ impl Pins {
         layouts.filter(|path| *path != self.layout).collect()
     }
 
+    /// Removes the pins of the maps.
+    pub fn unpin_maps(&self) -> Result<()> {
+        maps::ALL.iter().try_for_each(|name| unpin(&self.layout.join(name)))
+    }
+
     /// Removes the pins of the maps and the directories, once no attachment is left.
     pub fn remove(self) -> Result<()> {
-        for name in maps::ALL {
-            unpin(&self.layout.join(name))?;
-        }
+        self.unpin_maps()?;
         remove_dir(&self.layout)?;
         remove_dir(&self.instance)?;
         // Other instances may live there.
@@ -125,8 +138,7 @@ pub fn list(path: &Path) -> Vec<String> {
 }
 
 fn require_bpffs(path: &Path) -> Result<()> {
-    let c_path = CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| Error::new(Code::Usage, "the pin directory holds a zero byte"))?;
+    let c_path = c_path(path)?;
     let mut stat = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: a valid string and a place for the result, which is read only when the call filled it.
     let kind = unsafe {
@@ -139,6 +151,27 @@ fn require_bpffs(path: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(Code::NotFound, format!("no BPF file system is mounted at {}", path.display())))
+}
+
+/// Whether `layout` still lies in the directory that is open as `instance`.
+fn same_directory(instance: &File, layout: &Path) -> bool {
+    let open = instance.metadata().map(|metadata| metadata.ino());
+    let named = layout.parent().map(fs::metadata).and_then(|metadata| metadata.ok()).map(|metadata| metadata.ino());
+    layout.exists() && open.ok() == named
+}
+
+/// A directory may exist on a file system that was made read-only later.
+fn require_writable(directory: &Path) -> Result<()> {
+    let path = c_path(directory)?;
+    // SAFETY: a valid string.
+    if unsafe { libc::access(path.as_ptr(), libc::W_OK) } == 0 {
+        return Ok(());
+    }
+    Err(Error::last_os(format!("cannot write to {}", directory.display())))
+}
+
+fn c_path(path: &Path) -> Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::new(Code::Usage, "a path holds a zero byte"))
 }
 
 fn lock(directory: &Path) -> Result<File> {

@@ -19,7 +19,7 @@ use std::{
     os::fd::AsFd as _,
     path::{Path, PathBuf},
 };
-use types::{FlowRecord, HookCounters, HookReport, SweepLimits, TableReport, hook_id, maps, programs};
+use types::{FlowRecord, HookCounters, HookReport, SweepLimits, TableReport, TableState, hook_id, maps, programs};
 
 /// The BPF programs, built from bpf-rs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/mermin.bpf.o"));
@@ -86,10 +86,9 @@ pub struct Session {
 impl Session {
     pub fn open(options: &OpenOptions) -> Result<(Self, RingBuf<MapData>, OpenReport)> {
         let netns = NetNs::open(&options.network_namespace)?;
-        let grace = GracePeriod::new()?;
         let (pins, pin_problem) = open_pins(options)?;
         let mut ebpf = load(options, pins.as_ref())?;
-        let table = Table::open(table_maps(&mut ebpf)?, grace)?;
+        let table = Table::open(table_maps(&mut ebpf)?, GracePeriod::new()?)?;
         let hooks = PerCpuHashMap::try_from(take(&mut ebpf, maps::HOOKS)?)?;
         let ring = RingBuf::try_from(take(&mut ebpf, maps::FLOW_EVENTS)?)?;
         let foreign = pins.iter().flat_map(Pins::foreign_layouts);
@@ -137,13 +136,17 @@ impl Session {
     pub fn detach(&mut self, ifindex: u32) -> Result<()> {
         let indexes = if ifindex == 0 { self.attachments.indexes() } else { vec![ifindex] };
         let Self { attachments, netns, pins, .. } = self;
-        netns.run(|| indexes.iter().try_for_each(|index| attachments.detach(pins.as_ref(), *index)))?;
-        self.table.wait_for_programs()
+        // An interface that fails does not keep the others.
+        let detached = netns
+            .run(|| indexes.iter().map(|index| attachments.detach(pins.as_ref(), *index)).fold(Ok(()), Result::and));
+        self.table.wait_for_programs().and(detached)
     }
 
-    /// Makes room for the counters of other interfaces, once this one is gone and its counters have been read.
+    /// Detaches from an interface that is gone, ends its flows and drops its counters.
     pub fn forget(&mut self, ifindex: u32) -> Result<()> {
         self.detach(ifindex)?;
+        let attachments = &self.attachments;
+        self.table.end_flows_without(|owner| attachments.contains(owner))?;
         for egress in [false, true] {
             match self.hooks.remove(&hook_id(ifindex, egress)) {
                 Ok(()) | Err(MapError::KeyNotFound) => {}
@@ -153,8 +156,8 @@ impl Session {
         Ok(())
     }
 
-    /// Removes attachments that an earlier agent left and we did not take over, the counters of hooks that are no more,
-    /// and tables of other versions. Returns how many attachments it removed.
+    /// Removes attachments that an earlier agent left and we did not take over, with their flows and counters, and tables
+    /// of other versions. Returns how many attachments it removed.
     pub fn prune(&mut self) -> Result<u32> {
         let mut removed = 0;
         if let Some(pins) = &self.pins {
@@ -166,6 +169,10 @@ impl Session {
                 removed += remove_layout(&layout, self.handle)?;
             }
         }
+        // Before their counters and slots are somebody else's, the programs that were removed must have ended.
+        self.table.wait_for_programs()?;
+        let attachments = &self.attachments;
+        self.table.end_flows_without(|owner| attachments.contains(owner))?;
         for hook in self.hooks.keys().collect::<std::result::Result<Vec<_>, _>>()? {
             if !self.attachments.contains(hook >> 1) {
                 self.hooks.remove(&hook)?;
@@ -241,17 +248,16 @@ fn open_pins(options: &OpenOptions) -> Result<(Option<Pins>, String)> {
 }
 
 fn load(options: &OpenOptions, pins: Option<&Pins>) -> Result<Ebpf> {
-    // A pinned table keeps its size.
-    let pinned = pins.and_then(|pins| MapData::from_pin(pins.layout.join(maps::FLOW_STATS)).ok());
-    let capacity = pinned.map_or(Ok(options.flow_capacity), |map| map.info().map(|info| info.max_entries()))?;
+    let pinned = pins.map(pinned_capacity).transpose()?.flatten();
+    let capacity = pinned.unwrap_or(options.flow_capacity);
     let high_water = u64::from(capacity) * u64::from(options.high_water_percent) / 100;
     let ring_bytes = (options.event_capacity.saturating_mul(RING_RECORD_BYTES)).next_power_of_two().max(PAGE_BYTES);
     let mut loader = EbpfLoader::new();
     loader
-        .map_max_entries(maps::FLOW_STATS, options.flow_capacity)
-        .map_max_entries(maps::FLOW_EXPORTED, options.flow_capacity)
-        .map_max_entries(maps::FLOW_INDEX, options.flow_capacity)
-        .map_max_entries(maps::FREE_SLOTS, options.flow_capacity)
+        .map_max_entries(maps::FLOW_STATS, capacity)
+        .map_max_entries(maps::FLOW_EXPORTED, capacity)
+        .map_max_entries(maps::FLOW_INDEX, capacity)
+        .map_max_entries(maps::FREE_SLOTS, capacity)
         .map_max_entries(maps::HOOKS, MAX_HOOKS)
         .map_max_entries(maps::FLOW_EVENTS, ring_bytes)
         .override_global("HIGH_WATER", &high_water, true)
@@ -270,6 +276,25 @@ fn load(options: &OpenOptions, pins: Option<&Pins>) -> Result<Ebpf> {
         program.load()?;
     }
     Ok(ebpf)
+}
+
+/// The size of the pinned table, which it keeps. One that an agent did not live to finish is removed: some of its maps
+/// may be missing, and no program can have used it.
+fn pinned_capacity(pins: &Pins) -> Result<Option<u32>> {
+    let open = |name| MapData::from_pin(pins.layout.join(name)).ok();
+    let capacity = |name| open(name).and_then(|map| map.info().ok()).map(|info| info.max_entries());
+    let is_ready = || -> Option<bool> {
+        let state = open(maps::TABLE_STATE)?;
+        let state = MappedArray::<TableState>::new(state.fd().as_fd(), 1).ok()?;
+        // SAFETY: a mapped word that only loaders write.
+        Some(unsafe { std::ptr::read_volatile(&raw const (*state.at(0)).ready) } != 0)
+    };
+    let sized = [maps::FLOW_STATS, maps::FLOW_EXPORTED, maps::FLOW_INDEX, maps::FREE_SLOTS].map(capacity);
+    if is_ready() == Some(true) && sized[0].is_some() && sized.iter().all(|size| *size == sized[0]) {
+        return Ok(sized[0]);
+    }
+    pins.unpin_maps()?;
+    Ok(None)
 }
 
 fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {

@@ -5,20 +5,14 @@
 
 use crate::{
     clock,
-    error::{Error, Result},
+    due::{Verdict, View, judge, oldest},
+    error::{Code, Error, Result},
+    flow::{flag_bits, is_live, larger, minus, side_of, totals},
     kernel::{GracePeriod, MappedArray},
 };
 use aya::maps::{HashMap, MapData, MapError, Queue};
 use std::{collections::BTreeSet, mem, ptr};
-use types::{
-    Counters, Exported, FlowKey, FlowRecord, FlowSlot, SIDE_NONE, SLOT_FREE, SLOT_LIVE, SweepLimits, TableState,
-    end_reason, tcp,
-};
-
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
+use types::{Exported, FlowKey, FlowRecord, FlowSlot, SLOT_FREE, SweepLimits, TableState, end_reason};
 
 /// A key as aya's maps take it.
 type KeyBytes = [u8; size_of::<FlowKey>()];
@@ -57,7 +51,7 @@ pub struct Table {
     ready: Vec<Due>,
     /// Flows in `ready` were taken out of the index, and the programs that may hold them not waited for yet.
     must_wait: bool,
-    /// Slots that an agent took out of the index and did not live to read.
+    /// Slots that are out of the index already and wait for the next sweep.
     orphans: BTreeSet<u32>,
     unix_offset_ns: i64,
     /// An earlier agent had made it.
@@ -110,8 +104,16 @@ impl Table {
     }
 
     pub fn state(&self) -> TableState {
-        // SAFETY: a mapped struct of words, each of which is read whole.
-        unsafe { ptr::read_volatile(self.maps.state.at(0)) }
+        let state = self.maps.state.at(0);
+        // SAFETY: mapped words, each of which is read whole.
+        unsafe {
+            TableState {
+                ready: ptr::read_volatile(&raw const (*state).ready),
+                created: ptr::read_volatile(&raw const (*state).created),
+                freed: ptr::read_volatile(&raw const (*state).freed),
+                armed: ptr::read_volatile(&raw const (*state).armed),
+            }
+        }
     }
 
     pub fn used(&self) -> u32 {
@@ -133,6 +135,22 @@ impl Table {
             .sum()
     }
 
+    /// Ends the flows of interfaces for which `is_owner` is false: nobody would count their packets any more. The next
+    /// packet makes a new flow at once, the records come with the next sweep.
+    pub fn end_flows_without(&mut self, is_owner: impl Fn(u32) -> bool) -> Result<()> {
+        let known: BTreeSet<u32> = self.ready.iter().map(|due| due.slot).collect();
+        for slot in 0..self.maps.slots.len() {
+            let flow = self.maps.slots.at(slot);
+            // SAFETY: mapped memory; the owner of a live slot does not change.
+            let lost = unsafe { is_live(flow) && !is_owner((*flow).owner_ifindex) };
+            if lost && !known.contains(&slot) {
+                self.unlink(slot)?;
+                self.orphans.insert(slot);
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until no running program can still be counting.
     pub fn wait_for_programs(&self) -> Result<()> {
         self.grace.wait()
@@ -151,7 +169,7 @@ impl Table {
                 unlinked.map_err(|error| failed = Some(error)).is_ok()
             });
             due.extend(
-                mem::take(&mut self.orphans).into_iter().map(|slot| Due { slot, reason: end_reason::IDLE_TIMEOUT }),
+                mem::take(&mut self.orphans).into_iter().map(|slot| Due { slot, reason: end_reason::FORCED_END }),
             );
             self.must_wait = due.iter().any(|flow| flow.retires());
             // They are read from the end: in the order of the slots, which is about that of their beginning.
@@ -217,6 +235,9 @@ impl Table {
     /// Writes the next records into `out` and gives the slots of ended flows back; returns how many were written.
     /// Fewer than fit means that the sweep is read to its end.
     pub fn read(&mut self, out: &mut [FlowRecord]) -> Result<usize> {
+        if self.must_wait {
+            return Err(Error::new(Code::Usage, "read before a sweep has succeeded"));
+        }
         let mut written = 0;
         while written < out.len() {
             let Some(due) = self.ready.pop() else {
@@ -284,12 +305,13 @@ impl Table {
     }
 
     fn give_back(&mut self, slot: u32) -> Result<()> {
-        // SAFETY: the slot is out of the index and its readers have been waited for: nobody else sees it.
+        // SAFETY: the slot is out of the index and its readers have been waited for: nobody else sees it. Whoever takes over
+        // from us, should we be killed here, sees a free slot first.
         unsafe {
-            ptr::write(self.maps.exported.at(slot), Exported::ZERO);
-            ptr::write(self.maps.slots.at(slot), FlowSlot::ZERO);
+            ptr::write_volatile(&raw mut (*self.maps.slots.at(slot)).state, SLOT_FREE);
+            ptr::write_volatile(self.maps.slots.at(slot), FlowSlot::ZERO);
+            ptr::write_volatile(self.maps.exported.at(slot), Exported::ZERO);
         }
-        debug_assert_eq!(SLOT_FREE, 0);
         if let Err(error) = self.maps.free.push(slot, 0) {
             self.leaked += 1;
             return Err(Error::chain("cannot give a slot of the flow table back", &error));
@@ -307,153 +329,6 @@ impl Table {
     fn arm(&mut self) {
         // SAFETY: a mapped word; the kernel only ever clears it.
         unsafe { ptr::write_volatile(&raw mut (*self.maps.state.at(0)).armed, 1) };
-    }
-}
-
-/// # Safety
-/// `flow` is in the mapped table.
-unsafe fn is_live(flow: *const FlowSlot) -> bool {
-    // SAFETY: by the contract.
-    unsafe { ptr::read_volatile(&raw const (*flow).state) == SLOT_LIVE }
-}
-
-/// What the decision needs of a slot.
-struct View {
-    protocol: u8,
-    last_ns: u64,
-    window_first_ns: u64,
-    cut_ns: u64,
-    reset: bool,
-    finished: bool,
-}
-
-impl View {
-    /// # Safety
-    /// `flow` is in the mapped table.
-    unsafe fn read(flow: *const FlowSlot) -> Self {
-        // SAFETY: by the contract.
-        unsafe {
-            let flags = ptr::read_volatile(&raw const (*flow).tcp_flags);
-            let (total, _) = totals(flow);
-            let closed = |side: usize| flags[side][tcp::FIN_LANE] != 0 || total[side].packets == 0;
-            Self {
-                protocol: (*flow).key.protocol,
-                last_ns: ptr::read_volatile(&raw const (*flow).last_ns),
-                window_first_ns: ptr::read_volatile(&raw const (*flow).window_first_ns),
-                cut_ns: (*flow).cut_ns,
-                reset: flags[0][tcp::RST_LANE] != 0 || flags[1][tcp::RST_LANE] != 0,
-                finished: (flags[0][tcp::FIN_LANE] | flags[1][tcp::FIN_LANE]) != 0 && closed(0) && closed(1),
-            }
-        }
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    /// It has ended, for this reason.
-    End(u8),
-    /// It goes on, but its window is over.
-    Cut,
-    /// It goes on; `age` says how near to its end it is, in 256ths of its timeout.
-    Open { age: u8 },
-}
-
-/// Decides about one flow at `now` (boot time).
-fn judge(flow: &View, limits: &SweepLimits, now: u64) -> Verdict {
-    if limits.force != 0 {
-        return Verdict::End(end_reason::FORCED_END);
-    }
-    let (timeout, reason) = match flow.protocol {
-        TCP if flow.reset => (limits.tcp_rst_ns, end_reason::END_OF_FLOW_DETECTED),
-        TCP if flow.finished => (limits.tcp_fin_ns, end_reason::END_OF_FLOW_DETECTED),
-        TCP => (limits.tcp_idle_ns, end_reason::IDLE_TIMEOUT),
-        UDP => (limits.udp_idle_ns, end_reason::IDLE_TIMEOUT),
-        ICMP | ICMPV6 => (limits.icmp_idle_ns, end_reason::IDLE_TIMEOUT),
-        _ => (limits.generic_idle_ns, end_reason::IDLE_TIMEOUT),
-    };
-    let idle = now.saturating_sub(flow.last_ns);
-    if idle >= timeout {
-        return Verdict::End(reason);
-    }
-    let open_window = flow.window_first_ns > flow.cut_ns;
-    if open_window && now.saturating_sub(flow.window_first_ns) >= limits.active_ns {
-        return Verdict::Cut;
-    }
-    Verdict::Open { age: (u128::from(idle) * 256 / u128::from(timeout)) as u8 }
-}
-
-/// The `count` slots that are nearest to their end.
-fn oldest(open: &[(u32, u8)], count: usize) -> Vec<u32> {
-    let mut histogram = [0usize; 256];
-    for (_, age) in open {
-        histogram[usize::from(*age)] += 1;
-    }
-    let mut left = count;
-    let mut victims = Vec::with_capacity(count.min(open.len()));
-    // The youngest age of which any are taken, and how many of that age.
-    let mut edge = 0;
-    let mut of_edge = 0;
-    for age in (0..256).rev() {
-        edge = age;
-        of_edge = left.min(histogram[age]);
-        left -= of_edge;
-        if left == 0 {
-            break;
-        }
-    }
-    for (slot, age) in open {
-        match usize::from(*age) {
-            age if age > edge => victims.push(*slot),
-            age if age == edge && of_edge > 0 => {
-                of_edge -= 1;
-                victims.push(*slot);
-            }
-            _ => {}
-        }
-    }
-    victims
-}
-
-/// Per side, what the flow has counted since it began, and on which interface: that is the owner, unless it never saw
-/// that side. The other hook may be ahead by a packet that is on its way to the owner.
-///
-/// # Safety
-/// `flow` is in the mapped table.
-unsafe fn totals(flow: *const FlowSlot) -> ([Counters; 2], [u32; 2]) {
-    let side = |side: usize| {
-        // SAFETY: by the contract.
-        unsafe {
-            let counted = ptr::read_volatile(&raw const (*flow).counted[side]);
-            let other = ptr::read_volatile(&raw const (*flow).other[side]);
-            let most = if other.packets > counted.packets { other } else { counted };
-            let owner = counted.packets > 0 || other.packets == 0;
-            let ifindex = if owner { (*flow).owner_ifindex } else { ((*flow).other_hook[side] >> 1) as u32 };
-            (most, ifindex)
-        }
-    };
-    let (zero, one) = (side(0), side(1));
-    ([zero.0, one.0], [zero.1, one.1])
-}
-
-fn larger(one: Counters, other: Counters) -> Counters {
-    Counters { packets: one.packets.max(other.packets), bytes: one.bytes.max(other.bytes) }
-}
-
-fn minus(total: Counters, before: Counters) -> Counters {
-    Counters { packets: total.packets.saturating_sub(before.packets), bytes: total.bytes.saturating_sub(before.bytes) }
-}
-
-fn flag_bits(lanes: &[u8; 8]) -> u8 {
-    lanes.iter().enumerate().fold(0, |bits, (lane, seen)| bits | (u8::from(*seen != 0) << lane))
-}
-
-fn side_of(seen: [u8; 2]) -> u8 {
-    match seen {
-        [0, 0] => SIDE_NONE,
-        [_, 0] => 0,
-        [0, _] => 1,
-        // Both sides did it: nobody is known to have begun.
-        _ => SIDE_NONE,
     }
 }
 

@@ -1,7 +1,7 @@
 // Generated from bpf-rs/types by `deno task generate`; do not edit.
 // Byte offsets of the structs that the loader and the BPF programs share.
 
-export const LAYOUT_HASH = "5039a9359b31eb4e";
+export const LAYOUT_HASH = "cd0155a2b4f2f99a";
 
 export const FlowKey = {
   size: 40,
@@ -22,23 +22,24 @@ export const Counters = {
 
 export const FlowSlot = {
   size: 192,
-  state: 0,
-  ownerIfindex: 4,
-  firstNs: 8,
+  ownerIfindex: 0,
+  state: 4,
+  firstSide: 5,
+  firstEgress: 6,
+  protocol: 7,
+  lastNs: 8,
   windowFirstNs: 16,
   cutNs: 24,
-  lastNs: 32,
-  tcpFlags: 40,
-  syn: 56,
-  synAck: 58,
-  firstSide: 60,
-  firstEgress: 61,
-  pad0: 62,
+  counted: 32,
   key: 64,
-  otherHook: 104,
-  pad1: 120,
-  counted: 128,
-  other: 160,
+  tcpFlags: 104,
+  syn: 120,
+  synAck: 122,
+  pad0: 124,
+  firstNs: 128,
+  otherHook: 136,
+  other: 152,
+  pad1: 184,
 } as const;
 
 export const Exported = {

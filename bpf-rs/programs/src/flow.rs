@@ -94,6 +94,7 @@ fn create(parsed: &Parsed, ifindex: u32, egress: bool, now: u64) -> Result<Optio
     // SAFETY: a popped slot is ours alone until it is in the index; the loader gave it back with all its counters zero.
     unsafe {
         (*slot).key = parsed.key;
+        (*slot).protocol = parsed.key.protocol;
         (*slot).owner_ifindex = ifindex;
         (*slot).first_side = parsed.side;
         (*slot).first_egress = egress as u8;
@@ -153,8 +154,8 @@ fn wake() {
 #[inline(always)]
 fn add(slot: *mut FlowSlot, parsed: &Parsed, ifindex: u32, egress: bool, bytes: u64, now: u64) -> Booked {
     let side = usize::from(parsed.side & 1);
-    // SAFETY: `slot` is a map value; several CPUs write it, so counters are added atomically, and the other words are
-    // such that any order of plain stores gives a true value.
+    // SAFETY: `slot` is a map value; several CPUs write it. Counters are added atomically. Two CPUs that store a time at
+    // once leave one of the two, which are nanoseconds apart.
     unsafe {
         if now > (*slot).last_ns {
             (*slot).last_ns = now;

@@ -1,7 +1,7 @@
 //! The maps. Sizes and pin paths are the loader's business; the numbers here are for a program loaded without it.
 
 use aya_ebpf::{
-    bindings::BPF_F_MMAPABLE,
+    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     macros::map,
     maps::{Array, HashMap, PerCpuHashMap, Queue, RingBuf},
 };
@@ -18,7 +18,7 @@ pub static FLOW_EXPORTED: Array<Exported> = Array::with_max_entries(CAPACITY, BP
 #[map]
 pub static FREE_SLOTS: Queue<u32> = Queue::with_max_entries(CAPACITY, 0);
 #[map]
-pub static HOOKS: PerCpuHashMap<u32, HookCounters> = PerCpuHashMap::with_max_entries(CAPACITY, 0);
+pub static HOOKS: PerCpuHashMap<u32, HookCounters> = PerCpuHashMap::with_max_entries(CAPACITY, BPF_F_NO_PREALLOC);
 #[map]
 pub static TABLE_STATE: Array<TableState> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]

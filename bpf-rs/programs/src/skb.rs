@@ -40,8 +40,9 @@ impl Packet for Skb {
     /// Reads directly where the bytes are linear (nearly always), else through the helper, which can follow fragments.
     #[inline(always)]
     fn load<T: Plain>(&self, offset: usize) -> Option<T> {
-        // SAFETY: the verifier proves that the direct read stays between data and data_end, and BPF loads need no
-        // alignment on the machines we build for; the helper fills all of `T`, a plain type, or fails.
+        // SAFETY: the verifier proves that the direct read stays between data and data_end. It is not aligned, which Rust
+        // does not allow and BPF does on the machines we build for: `read_unaligned` becomes one load per byte. The helper
+        // fills all of `T`, a plain type, or fails.
         unsafe {
             let start = (*self.0).data as usize + offset;
             if start + size_of::<T>() <= (*self.0).data_end as usize {

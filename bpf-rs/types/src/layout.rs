@@ -62,9 +62,9 @@ const fn fnv(mut hash: u64, bytes: &[u8]) -> u64 {
     hash
 }
 
-/// FNV-1a over names, offsets and sizes: changes whenever the meaning of the bytes may have changed.
-pub const fn hash(layouts: &[Layout]) -> u64 {
-    let mut hash = FNV_OFFSET;
+/// FNV-1a over `meaning` and all names, offsets and sizes.
+pub const fn hash(layouts: &[Layout], meaning: u64) -> u64 {
+    let mut hash = fnv(FNV_OFFSET, &meaning.to_le_bytes());
     let mut i = 0;
     while i < layouts.len() {
         hash = fnv(hash, layouts[i].name.as_bytes());

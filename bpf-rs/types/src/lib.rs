@@ -44,8 +44,8 @@ pub const IPV4: u8 = 4;
 pub const IPV6: u8 = 6;
 
 /// States of a [`FlowSlot`].
-pub const SLOT_FREE: u32 = 0;
-pub const SLOT_LIVE: u32 = 1;
+pub const SLOT_FREE: u8 = 0;
+pub const SLOT_LIVE: u8 = 1;
 
 /// Indexes into [`HookCounters::unparsed`].
 pub mod unparsed {
@@ -67,7 +67,7 @@ pub mod lost {
     pub const TABLE_FULL: usize = 0;
     /// The kernel refused to index a new flow.
     pub const INDEX_ERROR: usize = 1;
-    /// The flow was retired again and again while the packet looked for it.
+    /// The flow was made by another CPU and retired at once, while the packet looked for it.
     pub const CONTENDED: usize = 2;
     pub const COUNT: usize = 3;
     pub const NAMES: [&str; COUNT] = ["table_full", "index_error", "contended"];
@@ -123,36 +123,38 @@ shared! {
     /// One entry of the flow table. "Side" 0 is what `a` sends, side 1 what `b` sends.
     ///
     /// The kernel is the only writer, but for `cut_ns`, and for the zeroing of a slot that nobody can see.
-    /// The first 64 bytes are all that the sweep needs to decide.
+    /// In cache lines: what every packet writes; what every packet reads; the rest.
     pub struct FlowSlot {
-        /// [`SLOT_FREE`] or [`SLOT_LIVE`].
-        pub state: u32,
         /// The interface that counts this flow.
         pub owner_ifindex: u32,
-        pub first_ns: u64,
+        /// [`SLOT_FREE`] or [`SLOT_LIVE`].
+        pub state: u8,
+        /// Side of the first packet, and whether its hook was egress: they say which hook of the owner counts which side.
+        pub first_side: u8,
+        pub first_egress: u8,
+        /// As in `key`, for the sweep.
+        pub protocol: u8,
+        pub last_ns: u64,
         /// First packet after `cut_ns`.
         pub window_first_ns: u64,
         /// End of the last exported window; written by the loader.
         pub cut_ns: u64,
-        pub last_ns: u64,
+        pub counted: [Counters; 2],
+
+        pub key: FlowKey,
         /// One byte per TCP flag and side, set to 1: plain stores need no atomic OR, which kernels before 5.12 lack.
         pub tcp_flags: [[u8; 8]; 2],
         /// Per side: a SYN without ACK was seen.
         pub syn: [u8; 2],
         /// Per side: a SYN with ACK was seen.
         pub syn_ack: [u8; 2],
-        /// Side of the first packet, and whether its hook was egress: they say which hook of the owner counts which side.
-        pub first_side: u8,
-        pub first_egress: u8,
-        pub pad0: [u8; 2],
+        pub pad0: [u8; 4],
 
-        pub key: FlowKey,
+        pub first_ns: u64,
         /// Per side: the one other hook that is counted too, in case the owner never sees this side; 0 is none.
         pub other_hook: [u64; 2],
-        pub pad1: [u8; 8],
-
-        pub counted: [Counters; 2],
         pub other: [Counters; 2],
+        pub pad1: [u8; 8],
     }
 
     /// What was already exported of a slot. Written by the loader only, pinned, so that a restart goes on exactly.
@@ -268,8 +270,11 @@ pub const LAYOUTS: &[layout::Layout] = &[
     TableReport::LAYOUT,
 ];
 
-/// Changes whenever a layout changes; part of the pin path, checked by TypeScript at load.
-pub const LAYOUT_HASH: u64 = layout::hash(LAYOUTS);
+/// To be raised when the same bytes begin to mean something else.
+const MEANING: u64 = 1;
+
+/// Changes whenever a layout or its meaning changes; part of the pin path, checked by TypeScript at load.
+pub const LAYOUT_HASH: u64 = layout::hash(LAYOUTS, MEANING);
 
 const _: () = assert!(core::mem::size_of::<FlowSlot>() == 192);
 const _: () = assert!(core::mem::offset_of!(FlowSlot, key) == 64);
@@ -282,11 +287,8 @@ mod tests {
     #[test]
     fn hash_changes_with_a_name_an_offset_and_a_size() {
         let one = |name, offset, size| {
-            layout::hash(&[layout::Layout {
-                name: "S",
-                size: 8,
-                fields: Box::leak(Box::new([layout::Field { name, offset, size }])),
-            }])
+            let fields = Box::leak(Box::new([layout::Field { name, offset, size }]));
+            layout::hash(&[layout::Layout { name: "S", size: 8, fields }], 1)
         };
         let base = one("a", 0, 8);
         assert_ne!(base, one("b", 0, 8));

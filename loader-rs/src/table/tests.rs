@@ -1,7 +1,8 @@
 //! The decisions of the sweep. What needs the kernel's maps is tested in tests/kernel.
 
 use super::*;
-use types::hook_id;
+use crate::due::{ICMP, ICMPV6, TCP, UDP};
+use types::{Counters, SIDE_NONE, SLOT_LIVE, hook_id, tcp};
 
 /// All different, so that a mixed-up limit shows.
 const LIMITS: SweepLimits = SweepLimits {
@@ -31,6 +32,7 @@ fn counters(packets: u64) -> Counters {
 fn slot(protocol: u8) -> FlowSlot {
     let mut slot = FlowSlot { state: SLOT_LIVE, owner_ifindex: 3, ..FlowSlot::ZERO };
     slot.key.protocol = protocol;
+    slot.protocol = protocol;
     (slot.first_ns, slot.window_first_ns, slot.last_ns) = (1, 1, 1);
     slot.counted = [counters(1), counters(1)];
     slot
@@ -88,6 +90,7 @@ fn judge_ends_a_tcp_flow_that_was_closed_or_reset() {
     // Bytes where TCP has its flags mean nothing for other protocols.
     let mut flow = tcp_slot([FIN | RST, FIN | RST]);
     flow.key.protocol = UDP;
+    flow.protocol = UDP;
     assert_eq!(judged(&flow, &LIMITS, LIMITS.udp_idle_ns), Verdict::Open { age: 255 });
 }
 

@@ -1,0 +1,154 @@
+/** The loader by itself: what it finds in the kernel and in its pins, and what becomes of it. */
+
+import assert from "node:assert/strict";
+import { openLoader } from "../../src/capture/ffi_loader.ts";
+import {
+  type CaptureSession,
+  FlowRecords,
+  LoaderError,
+  type OpenOptions,
+  type SweepLimits,
+} from "../../src/capture/mod.ts";
+import { prepareBpffs } from "../harness/agent.ts";
+import { type End, Network, uniqueName } from "../harness/netns.ts";
+import { PIN_ROOT } from "../harness/programs.ts";
+import { run } from "../harness/process.ts";
+import { Traffic } from "../harness/traffic.ts";
+
+const PORT = 7000;
+const UDP = 17;
+const HOUR_MS = 3_600_000;
+const LIMITS: SweepLimits = {
+  activeMs: HOUR_MS,
+  genericIdleMs: HOUR_MS,
+  icmpIdleMs: HOUR_MS,
+  tcpIdleMs: HOUR_MS,
+  tcpFinMs: HOUR_MS,
+  tcpRstMs: HOUR_MS,
+  udpIdleMs: HOUR_MS,
+  highWater: 1024,
+  lowWater: 1024,
+  force: false,
+};
+
+const loader = () => openLoader(new URL("../../bin/libmermin_loader.so", import.meta.url).pathname);
+
+function options(end: End, change: Partial<OpenOptions> = {}): OpenOptions {
+  return {
+    pinRoot: "",
+    instance: "",
+    flowCapacity: 1024,
+    eventCapacity: 1024,
+    highWaterPercent: 100,
+    networkNamespace: end.namespace.path,
+    attach: { mode: "auto", tcxFirst: true, tcPriority: 1 },
+    ...change,
+  };
+}
+
+/** Ends all flows and returns the UDP packets in their records. */
+async function drain(session: CaptureSession): Promise<number> {
+  const records = new FlowRecords(session.records);
+  let packets = 0;
+  await session.sweep({ ...LIMITS, force: true });
+  for (let count = session.read(); count > 0; count = session.read()) {
+    for (let i = 0; i < count; i++) {
+      records.seek(i);
+      if (records.protocol === UDP) packets += records.packetsDelta(0) + records.packetsDelta(1);
+    }
+  }
+  return packets;
+}
+
+function blast(traffic: Traffic, from: End, to: End, packets: number): Promise<unknown> {
+  const options = { to: to.ipv4, port: PORT, "source-port": 20_000, threads: 1, flows: 1, packets };
+  return traffic.blast(from.namespace, options);
+}
+
+Deno.test("forget() ends the flows of an interface that is gone: another one counts the rest", async () => {
+  const traffic = await Traffic.build();
+  await using network = await Network.create();
+  const { left, right } = network;
+  await using _sink = await traffic.sink(right.namespace, PORT, 1);
+  const { session } = loader().open(options(left));
+  try {
+    const { index } = session.attach(left.interfaceName);
+    await blast(traffic, left, right, 1000);
+    // The same addresses on another interface.
+    const { namespace } = left;
+    await namespace.run(["ip", "link", "add", "other", "type", "veth", "peer", "name", "far"]);
+    for (const name of ["other", "far"]) await namespace.run(["ip", "link", "set", name, "up"]);
+    session.forget(index);
+    session.attach("other");
+    await namespace.run(["ip", "route", "replace", `${right.ipv4}/32`, "dev", "other"]);
+    await namespace.run(["ip", "neigh", "add", right.ipv4, "lladdr", "02:00:00:00:00:99", "dev", "other"]);
+    await blast(traffic, left, right, 500);
+    assert.equal(await drain(session), 1500);
+  } finally {
+    session.close(false);
+  }
+});
+
+Deno.test("open() makes a table anew that an agent did not live to finish, whatever its size", async () => {
+  await prepareBpffs();
+  await using network = await Network.create();
+  const { left } = network;
+  for (const map of ["FLOW_EXPORTED", "FREE_SLOTS", "TABLE_STATE"]) {
+    const instance = uniqueName("i");
+    const pinned = options(left, { pinRoot: PIN_ROOT, instance, flowCapacity: 64 });
+    const { session, report } = loader().open(pinned);
+    assert.deepEqual([report.pinned, report.reused, report.capacity], [true, false, 64]);
+    session.close(true);
+    const found = await run(["find", `${PIN_ROOT}/${instance}`, "-mindepth", "2", "!", "-name", map]);
+    for (const path of found.trim().split("\n")) await run(["rm", path]);
+    const again = loader().open({ ...pinned, flowCapacity: 128 });
+    assert.deepEqual([again.report.pinned, again.report.reused, again.report.capacity], [true, false, 128], map);
+    assert.equal(again.session.counters().used, 0);
+    again.session.close(false);
+  }
+});
+
+Deno.test("open() keeps the size of a table that it takes over", async () => {
+  await prepareBpffs();
+  await using network = await Network.create();
+  const pinned = options(network.left, { pinRoot: PIN_ROOT, instance: uniqueName("i"), flowCapacity: 64 });
+  loader().open(pinned).session.close(true);
+  const { session, report } = loader().open({ ...pinned, flowCapacity: 128 });
+  assert.deepEqual([report.pinned, report.reused, report.capacity], [true, true, 64]);
+  session.close(false);
+});
+
+Deno.test("a closed session answers with an error, also when there is a newer one", async () => {
+  await using network = await Network.create();
+  const first = loader().open(options(network.left)).session;
+  first.close(false);
+  const { session } = loader().open(options(network.left));
+  try {
+    assert.throws(() => first.counters(), LoaderError);
+    await assert.rejects(() => first.sweep(LIMITS), LoaderError);
+    assert.equal(session.counters().used, 0);
+  } finally {
+    session.close(false);
+  }
+});
+
+Deno.test("attach() replaces what was left on the hook in the other mode before it counts twice", async () => {
+  await prepareBpffs();
+  const traffic = await Traffic.build();
+  await using network = await Network.create();
+  const { left, right } = network;
+  await using _sink = await traffic.sink(right.namespace, PORT, 1);
+  const pinned = options(left, { pinRoot: PIN_ROOT, instance: uniqueName("i") });
+  const clsact = loader().open({ ...pinned, attach: { ...pinned.attach, mode: "clsact" } }).session;
+  clsact.attach(left.interfaceName);
+  clsact.close(true);
+  const { session } = loader().open(pinned);
+  try {
+    session.attach(left.interfaceName);
+    await blast(traffic, left, right, 100);
+    session.prune();
+    assert.equal(await drain(session), 100);
+  } finally {
+    session.close(false);
+  }
+});
