@@ -2,9 +2,9 @@
 
 import { type CaptureSession, FlowRecords, type SweepLimits } from "./capture/mod.ts";
 import { FlowRecord } from "./capture/layout.gen.ts";
+import type { TakenCounts } from "./capture/metrics.ts";
 import type { Exporter } from "./export/exporter.ts";
 import type { SpanBuilder } from "./flow/span_builder.ts";
-import type { Logger } from "./log.ts";
 
 export interface ProducerOptions {
   session: CaptureSession;
@@ -19,22 +19,16 @@ export interface ProducerOptions {
    * least what an exporter keeps until a batch is full, and one read more.
    */
   maxWaitingSpans: number;
-  logger: Logger;
 }
 
 /** What the producer has done; the values only grow. */
-export interface ProducerStats {
-  spans: number;
-  /** Packets in these spans, both directions. */
-  packets: number;
+export interface ProducerStats extends TakenCounts {
   sweeps: number;
-  /** Wake-ups by the kernel because the table filled up. */
-  wakeups: number;
   /** When the loop last came round, `performance.now()` time. */
   aliveAtMs: number;
 }
 
-/** A sweep waits at most so long for slow exporters; then the queue drops its oldest, rather than the kernel new flows. */
+/** Unless told otherwise, a sweep waits so long for slow exporters; then the queue drops its oldest, rather than the kernel new flows. */
 const MAX_PAUSE_MS = 1000;
 const PAUSE_STEP_MS = 5;
 
@@ -68,11 +62,13 @@ export class Producer {
     this.#options.session.wake();
   }
 
-  /** Exports all flows that are due; with `force` all that are open. Returns how many spans that were. */
-  async sweep(force: boolean): Promise<number> {
+  /**
+   * Exports all flows that are due; with `force` all that are open. Exporters that are behind are waited for until
+   * `pauseUntilMs` (`performance.now()` time). Returns how many spans that were.
+   */
+  async sweep(force: boolean, pauseUntilMs = performance.now() + MAX_PAUSE_MS): Promise<number> {
     const { session, limits } = this.#options;
     const before = this.stats.spans;
-    const pauseUntilMs = performance.now() + MAX_PAUSE_MS;
     // A sweep that was under way when the last one ended is read first, so a forced one may take two turns.
     for (let turns = force ? 2 : 1; turns > 0; turns--) {
       await session.sweep({ ...limits, force });

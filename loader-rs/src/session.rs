@@ -87,7 +87,17 @@ impl Session {
     pub fn open(options: &OpenOptions) -> Result<(Self, RingBuf<MapData>, OpenReport)> {
         let netns = NetNs::open(&options.network_namespace)?;
         let (pins, pin_problem) = open_pins(options)?;
-        let mut ebpf = load(options, pins.as_ref())?;
+        let pinned = pins.as_ref().map(pinned_capacity).transpose()?.flatten();
+        let mut ebpf = match load(options, pins.as_ref(), pinned) {
+            Err(error) => {
+                // What was pinned for nothing goes; what was found stays.
+                if let Some(pins) = pins.filter(|_| pinned.is_none()) {
+                    let _ = pins.remove();
+                }
+                return Err(error);
+            }
+            ebpf => ebpf?,
+        };
         let table = Table::open(table_maps(&mut ebpf)?, GracePeriod::new()?)?;
         let hooks = PerCpuHashMap::try_from(take(&mut ebpf, maps::HOOKS)?)?;
         let ring = RingBuf::try_from(take(&mut ebpf, maps::FLOW_EVENTS)?)?;
@@ -247,8 +257,8 @@ fn open_pins(options: &OpenOptions) -> Result<(Option<Pins>, String)> {
     }
 }
 
-fn load(options: &OpenOptions, pins: Option<&Pins>) -> Result<Ebpf> {
-    let pinned = pins.map(pinned_capacity).transpose()?.flatten();
+/// `pinned`: the size of a table that is there already.
+fn load(options: &OpenOptions, pins: Option<&Pins>, pinned: Option<u32>) -> Result<Ebpf> {
     let capacity = pinned.unwrap_or(options.flow_capacity);
     let high_water = u64::from(capacity) * u64::from(options.high_water_percent) / 100;
     let ring_bytes = (options.event_capacity.saturating_mul(RING_RECORD_BYTES)).next_power_of_two().max(PAGE_BYTES);

@@ -1,7 +1,16 @@
 import type { MetricSources } from "../metrics/table.ts";
-import type { ProducerStats } from "../producer.ts";
 import { LOST_REASONS, UNPARSED_REASONS } from "./layout.gen.ts";
 import type { HookCounters, TableCounters } from "./loader.ts";
+
+/** What was taken out of the kernel so far; the values only grow. */
+export interface TakenCounts {
+  /** Records, each of which became a span. */
+  spans: number;
+  /** Packets in these spans, both directions. */
+  packets: number;
+  /** Wake-ups by the kernel because the table filled up. */
+  wakeups: number;
+}
 
 export interface CaptureSources {
   /** The kernel's counters; asked for by each metric, so best kept for a moment, which also makes a scrape agree. */
@@ -10,12 +19,12 @@ export interface CaptureSources {
   modes: () => ReadonlySet<"tcx" | "clsact">;
   isPinned: boolean;
   eventCapacity: number;
-  producer: ProducerStats;
+  taken: TakenCounts;
 }
 
 /** Sources of the metrics about the kernel side and the flows that come out of it. */
 export function captureSources(from: CaptureSources): MetricSources {
-  const { counters, producer } = from;
+  const { counters, taken } = from;
   const eachHook = (
     take: (hook: HookCounters, labels: { interface: string; direction: HookCounters["direction"] }) => void,
   ) => {
@@ -32,7 +41,7 @@ export function captureSources(from: CaptureSources): MetricSources {
     mermin_ebpf_map_size: (emit) => emit(counters().used, { map: "FLOW_STATS", unit: "entries" }),
     mermin_ebpf_map_ops_total: (emit) => {
       const { freed, leaked } = counters();
-      emit(producer.spans, { map: "FLOW_STATS", operation: "read", status: "ok" });
+      emit(taken.spans, { map: "FLOW_STATS", operation: "read", status: "ok" });
       emit(freed, { map: "FLOW_STATS", operation: "delete", status: "ok" });
       emit(leaked, { map: "FLOW_STATS", operation: "delete", status: "error" });
     },
@@ -51,9 +60,19 @@ export function captureSources(from: CaptureSources): MetricSources {
         LOST_REASONS.forEach((reason, i) => emit(hook.lost[i], { ...labels, outcome: "lost", reason }));
       }),
     mermin_flow_spans_active_total: (emit) => emit(counters().used),
-    mermin_flow_spans_created_total: (emit) => emit(producer.spans),
-    mermin_flow_span_packets_total: (emit) => emit(producer.packets),
+    mermin_flow_spans_created_total: (emit) => emit(taken.spans),
+    mermin_flow_span_packets_total: (emit) => emit(taken.packets),
     mermin_flow_open_packets: (emit) => emit(counters().openPackets),
-    mermin_flow_events_total: (emit) => emit(producer.wakeups, { status: "received" }),
+    mermin_flow_events_total: (emit) => emit(taken.wakeups, { status: "received" }),
+  };
+}
+
+/** `read`, called at most once in `ms`. */
+export function keptFor<T>(ms: number, read: () => T): () => T {
+  let kept: { value: T; untilMs: number } | undefined;
+  return () => {
+    const nowMs = performance.now();
+    if (!kept || nowMs >= kept.untilMs) kept = { value: read(), untilMs: nowMs + ms };
+    return kept.value;
   };
 }

@@ -34,7 +34,7 @@ async function samples(change: Partial<CaptureSources> = {}): Promise<Record<str
     modes: () => new Set(["tcx"] as const),
     isPinned: true,
     eventCapacity: 1024,
-    producer: { spans: 40, packets: 400, sweeps: 9, wakeups: 3, aliveAtMs: 1 },
+    taken: { spans: 40, packets: 400, wakeups: 3 },
     ...change,
   });
   const page = await renderMetrics(sources, PROMETHEUS_TEXT, (name, error) => assert.fail(`${name}: ${error}`));

@@ -12,16 +12,16 @@ export interface SpanTimeouts {
 /** When the loader hands a record out: after so long without a packet, or so long after the window began. */
 export interface PollLimits {
   /** Idle time of protocols that have no limit of their own. */
-  genericMs: number;
+  genericIdleMs: number;
   /** Idle time of ICMP and ICMPv6. */
-  icmpMs: number;
+  icmpIdleMs: number;
   /** Idle time of TCP with no FIN and no RST. */
-  tcpMs: number;
+  tcpIdleMs: number;
   /** Time after the last packet of a TCP connection that has seen the FIN of every side that sent. */
   tcpFinMs: number;
   /** Time after the last packet of a TCP connection that has seen a RST. */
   tcpRstMs: number;
-  udpMs: number;
+  udpIdleMs: number;
   /** Length of a window: a flow that goes on is cut here. */
   activeMs: number;
 }
@@ -32,12 +32,12 @@ export const MAX_LIMIT_MS = 0xffff_ffff;
 /** The poll limits that `span` asks for; whole milliseconds, at least 1 and at most {@link MAX_LIMIT_MS}. */
 export function pollLimits(span: SpanTimeouts): PollLimits {
   return {
-    genericMs: limit(span.genericTimeoutMs),
-    icmpMs: limit(span.icmpTimeoutMs),
-    tcpMs: limit(span.tcpTimeoutMs),
+    genericIdleMs: limit(span.genericTimeoutMs),
+    icmpIdleMs: limit(span.icmpTimeoutMs),
+    tcpIdleMs: limit(span.tcpTimeoutMs),
     tcpFinMs: limit(span.tcpFinTimeoutMs),
     tcpRstMs: limit(span.tcpRstTimeoutMs),
-    udpMs: limit(span.udpTimeoutMs),
+    udpIdleMs: limit(span.udpTimeoutMs),
     activeMs: limit(span.maxRecordIntervalMs),
   };
 }

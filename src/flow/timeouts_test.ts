@@ -13,12 +13,12 @@ const SPAN: SpanTimeouts = {
 
 Deno.test("pollLimits() maps every setting to its limit", () => {
   assert.deepEqual(pollLimits(SPAN), {
-    genericMs: 30_000,
-    icmpMs: 10_000,
-    tcpMs: 20_000,
+    genericIdleMs: 30_000,
+    icmpIdleMs: 10_000,
+    tcpIdleMs: 20_000,
     tcpFinMs: 5_000,
     tcpRstMs: 4_000,
-    udpMs: 50_000,
+    udpIdleMs: 50_000,
     activeMs: 60_000,
   });
 });
@@ -26,6 +26,6 @@ Deno.test("pollLimits() maps every setting to its limit", () => {
 Deno.test("pollLimits() keeps limits in whole, positive 32-bit milliseconds", () => {
   const cases: [number, number][] = [[0, 1], [0.2, 1], [1.5, 2], [2 ** 33, MAX_LIMIT_MS], [Infinity, MAX_LIMIT_MS]];
   for (const [udpTimeoutMs, expected] of cases) {
-    assert.equal(pollLimits({ ...SPAN, udpTimeoutMs }).udpMs, expected);
+    assert.equal(pollLimits({ ...SPAN, udpTimeoutMs }).udpIdleMs, expected);
   }
 });
