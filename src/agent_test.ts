@@ -1,22 +1,201 @@
 import assert from "node:assert/strict";
-import { maxWaitingSpans, namespacePath } from "./agent.ts";
+import { Agent, type AgentOptions, maxWaitingSpans } from "./agent.ts";
+import { LoaderError, type OpenReport } from "./capture/mod.ts";
+import { FakeLoader, FakeSession, networkInterface } from "./capture/testing.ts";
+import { runToEnd } from "./cli/run.ts";
 import { document, type Plain, sources } from "./config/testing.ts";
-import { loadConfig } from "./settings.ts";
+import { FakeExporter, FakeLogger, settled } from "./export/testing.ts";
+import { recordValues } from "./flow/testing.ts";
+import { type Config, loadConfig } from "./settings.ts";
 
-Deno.test("namespacePath() knows the names of namespaces, and takes anything else for a file", () => {
-  const cases: [setting: string, path: string][] = [
-    ["auto", ""],
-    ["self", ""],
-    ["host", "/proc/1/ns/net"],
-    ["/run/netns/blue", "/run/netns/blue"],
+type File = { [name: string]: Plain };
+
+const NO_SERVERS: File = { api: { enabled: false }, metrics: { enabled: false } };
+const ETH0: File = { discovery: { instrument: { interfaces: ["eth0"] } } };
+const never = new Promise<void>(() => {});
+
+function configOf(file: File): Config {
+  return loadConfig(sources({ path: "f", parse: () => document(file) })).config;
+}
+
+/** An agent on a kernel with `eth0`, with two exporters; all of them write into `calls`. */
+function setUp({ file = {}, report = {}, options = {} }: {
+  file?: File;
+  report?: Partial<OpenReport>;
+  options?: Partial<AgentOptions>;
+} = {}) {
+  const session = new FakeSession();
+  session.links = [networkInterface("eth0", 2)];
+  const loader = new FakeLoader(session, report);
+  const { calls } = session;
+  const otlp = new FakeExporter(() => 0, "otlp", calls);
+  const stdout = new FakeExporter(() => 0, "stdout", calls);
+  const logger = new FakeLogger();
+  const agent = new Agent({
+    config: configOf({ ...NO_SERVERS, ...ETH0, ...file }),
+    ...{ instance: "test", loader, exporters: [otlp, stdout], logger },
+    isInteractive: true,
+    portsAreOptional: false,
+    ...options,
+  });
+  return { agent, session, loader, otlp, stdout, logger, calls };
+}
+
+/** A port of the loopback address that somebody has. */
+function takenPort(): Disposable & { port: number } {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return { port: (listener.addr as Deno.NetAddr).port, [Symbol.dispose]: () => listener.close() };
+}
+
+Deno.test("Agent starts and stops in the order in which flows go", async () => {
+  const { agent, session, otlp, calls, logger } = setUp();
+  await agent.start();
+  session.due.push([recordValues()]);
+  await agent.stop();
+  await agent.run();
+  assert.deepEqual(calls, [
+    ...["start otlp", "start stdout", "attach eth0", "prune", "wait 5000"],
+    ...["detach 0", "sweep all", "read 1", "sweep all", "read 0"],
+    ...["flush otlp", "flush stdout", "stop otlp", "stop stdout", "close"],
+  ]);
+  assert.equal(otlp.ports.length, 1);
+  assert.ok(logger.lines.includes("info started"));
+  assert.equal(logger.lines.filter((line) => line === "info exporter_stopped").length, 2);
+});
+
+Deno.test("Agent.stop() leaves in the kernel what on_exit says", async () => {
+  const cases: [onExit: string, isInteractive: boolean, keeps: boolean][] = [
+    ["auto", true, false],
+    ["auto", false, true],
+    ["keep", true, true],
+    ["detach", false, false],
   ];
-  for (const [setting, path] of cases) assert.equal(namespacePath(setting), path);
+  for (const [on_exit, isInteractive, keeps] of cases) {
+    const { agent, calls } = setUp({ file: { on_exit }, options: { isInteractive } });
+    await agent.start();
+    await agent.stop();
+    assert.equal(calls.at(-1), keeps ? "close keep" : "close");
+    assert.equal(calls.includes("detach 0"), !keeps);
+    assert.ok(calls.includes("sweep all"), "flows become spans in either case");
+  }
+});
+
+Deno.test("Agent.start() that fails leaves nothing where nothing was, and what was there to the next try", async (t) => {
+  const boom = new LoaderError("system", "boom");
+  const cases: [name: string, isOpen: boolean, fail: (made: ReturnType<typeof setUp>) => void][] = [
+    ["an exporter", false, ({ otlp }) => otlp.instead.set("start", () => Promise.reject(boom))],
+    ["the session", false, ({ loader }) => loader.openError = boom],
+    ["the list of interfaces", true, ({ session }) => session.failures.set("interfaces", boom)],
+    ["attaching", true, ({ session }) => session.refusals.set("eth0", "system")],
+    ["pruning", true, ({ session }) => session.failures.set("prune", boom)],
+  ];
+  for (const reused of [false, true]) {
+    for (const [name, isOpen, fail] of cases) {
+      await t.step(`${name}, reused ${reused}`, async () => {
+        const made = setUp({ report: { reused }, file: { on_exit: "keep" } });
+        fail(made);
+        const { agent, calls, logger } = made;
+        await assert.rejects(agent.start(), { name: "LoaderError" });
+        await agent.stop();
+        assert.deepEqual(
+          calls.filter((call) => call.startsWith("close")),
+          [reused ? "close keep" : "close"].slice(
+            isOpen ? 0 : 1,
+          ),
+        );
+        assert.ok(!calls.includes("sweep all"));
+        assert.ok(calls.includes("stop otlp"));
+        assert.ok(!logger.lines.includes("info exporter_stopped"), "there were no spans to speak of");
+      });
+    }
+  }
+});
+
+Deno.test("Agent.start() fails for a port that is taken before it touches the kernel", async (t) => {
+  for (const server of ["api", "metrics"]) {
+    await t.step(server, async () => {
+      using taken = takenPort();
+      const { agent, loader } = setUp({ file: { [server]: { listen_address: "127.0.0.1", port: taken.port } } });
+      await assert.rejects(agent.start(), { message: new RegExp(`port ${taken.port} \\(${server}\\)`) });
+      await agent.stop();
+      assert.deepEqual(loader.opened, []);
+    });
+  }
+});
+
+Deno.test("Agent.start() goes on without a server whose port is taken when nobody has chosen the port", async () => {
+  using taken = takenPort();
+  const file = { api: { listen_address: "127.0.0.1", port: taken.port } };
+  const { agent, logger } = setUp({ file, options: { portsAreOptional: true } });
+  await agent.start();
+  await agent.stop();
+  assert.equal(logger.lines[0], "warn port_taken");
+  assert.ok(logger.lines.includes("info started"));
+});
+
+Deno.test("Agent.run() rejects when the producer fails, which ends the program with 1 after all is stopped", async () => {
+  const { agent, session, calls, logger } = setUp();
+  const ended = runToEnd(agent, never, logger);
+  while (!calls.includes("wait 5000")) await settled();
+  session.sweepError = new LoaderError("system", "map operation failed");
+  session.endWait("timeout");
+  assert.equal(await ended, 1);
+  await assert.rejects(agent.run(), { message: "map operation failed" });
+  assert.deepEqual(calls.slice(-2), ["stop stdout", "close"]);
+});
+
+Deno.test("Agent.stop() goes through with every step and then tells what failed", async () => {
+  const { agent, session, otlp, calls, logger } = setUp();
+  await agent.start();
+  for (const method of ["detach", "close"]) session.failures.set(method, new Error(`no ${method}`));
+  session.sweepError = new Error("no sweep");
+  otlp.instead.set("flush", () => Promise.reject(new Error("no flush")));
+  await assert.rejects(agent.stop(), {
+    message:
+      "Cannot detach: no detach; Cannot close the open flows: no sweep; Cannot send what otlp holds: no flush; " +
+      "Cannot let go of the kernel: no close",
+  });
+  assert.deepEqual(calls.slice(calls.indexOf("detach 0")), [
+    ...["detach 0", "sweep all", "flush otlp", "flush stdout", "stop stdout", "stop otlp", "close"],
+  ]);
+  assert.equal(logger.lines.filter((line) => line === "info exporter_stopped").length, 2);
+});
+
+Deno.test("Agent.stop() does not let an exporter that hangs take the others' time, or more than there is", async () => {
+  const hang = () => never;
+  for (const methods of [["flush"], ["stop"], ["flush", "stop"]] as const) {
+    const { agent, otlp, calls } = setUp({ file: { shutdown_timeout: "50ms" } });
+    for (const method of methods) otlp.instead.set(method, hang);
+    await agent.start();
+    await agent.stop();
+    assert.deepEqual(
+      calls.slice(-5).toSorted(),
+      ["close", "flush otlp", "flush stdout", "stop otlp", "stop stdout"]
+        .slice(0).toSorted(),
+    );
+    assert.equal(calls.at(-1), "close");
+    if (methods.includes("flush" as never)) {
+      assert.ok(calls.indexOf("stop stdout") < calls.indexOf("stop otlp"), "the other one did not wait");
+    }
+  }
+});
+
+Deno.test("Agent.stop() holds open flows back for a slow exporter for the greater part of the timeout", async () => {
+  let polls = 0;
+  // More than a second's worth of pauses: the limit of any other sweep.
+  const slow = new FakeExporter(() => polls++ < 250 ? 1_000_000 : 0);
+  const { agent, session } = setUp({ options: { exporters: [slow] } });
+  await agent.start();
+  session.due.push([recordValues()]);
+  await agent.stop();
+  assert.equal(slow.ports.length, 1);
+  assert.ok(polls > 250, "it was handed a span while it was behind");
 });
 
 Deno.test("maxWaitingSpans() lets batches flow, and never less than one batch and one read", () => {
   const READ = 512;
   const otlp = { endpoint: "http://collector:4317", max_batch_size: 1000, max_concurrent_exports: 3 };
-  const cases: [otlp: { [name: string]: Plain } | undefined, queue: number, expected: number][] = [
+  const cases: [otlp: File | undefined, queue: number, expected: number][] = [
     [otlp, 1_000_000, 1000 + 3 * 1000 + READ],
     [otlp, 2000, 2000],
     [otlp, 1, 1000 + READ],
@@ -24,11 +203,10 @@ Deno.test("maxWaitingSpans() lets batches flow, and never less than one batch an
     [undefined, 1, READ],
   ];
   for (const [otlp, queue, expected] of cases) {
-    const file: { [name: string]: Plain } = {
+    const config = configOf({
       pipeline: { flow_producer: { flow_span_queue_capacity: queue } },
       export: { traces: otlp ? { otlp } : {} },
-    };
-    const { config } = loadConfig(sources({ path: "f", parse: () => document(file) }));
+    });
     assert.equal(maxWaitingSpans(config), expected);
   }
 });

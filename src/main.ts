@@ -1,33 +1,40 @@
 /** The program: arguments, configuration, agent, and the only place that exits. */
 
+import { fileURLToPath } from "node:url";
 import { Agent, PIN_ROOT } from "./agent.ts";
 import { openLoader } from "./capture/ffi_loader.ts";
 import { type Loader, LoaderError } from "./capture/mod.ts";
-import { type Arguments, HELP, parseArguments } from "./cli/arguments.ts";
-import { explain } from "./cli/output.ts";
-import { runPermissions } from "./cli/permissions.ts";
-import { hclParser } from "./config/mod.ts";
+import { answer } from "./cli/answer.ts";
+import { type Arguments, parseArguments } from "./cli/arguments.ts";
+import { runCleanup } from "./cli/cleanup.ts";
+import { EXIT_FAILURE, explain } from "./cli/output.ts";
+import { type PermissionsIo, runPermissions, showPermissions } from "./cli/permissions.ts";
+import { runToEnd, untilSignal } from "./cli/run.ts";
+import { hclParser, readConfigFile } from "./config/mod.ts";
+import { createExporters } from "./export/create.ts";
 import { Log, type Logger, resolveLogFormat, writeToStderr } from "./log.ts";
 import { readHostFacts, resourceAttributes } from "./resource.ts";
 import { type Config, loadConfig, type LoadedConfig } from "./settings.ts";
 import { VERSION } from "./version.ts";
 
-const EXIT_FAILURE = 1;
+const libraryPath = fileURLToPath(new URL("libmermin_loader.so", import.meta.url));
+const env = (name: string) => Deno.env.get(name);
 
-const output = {
-  print: (text: string) => {
+const io: PermissionsIo = {
+  print: (text) => {
     Deno.stdout.writeSync(new TextEncoder().encode(text));
   },
   error: writeToStderr,
+  env,
+  load: (args) => load(openLoader(libraryPath), args),
+  libraryPath,
+  version: VERSION,
 };
-
-const libraryPath = new URL("libmermin_loader.so", import.meta.url).pathname;
-const env = (name: string) => Deno.env.get(name);
 
 function load(loader: Loader, args: Arguments): LoadedConfig {
   const loaded = loadConfig({
     path: args.configPath,
-    readFile: (path) => Deno.readTextFileSync(path),
+    readFile: readConfigFile,
     parse: hclParser((source) => loader.parseConfig(source)),
     env,
     flags: args.flags,
@@ -42,7 +49,8 @@ function watchHost(config: Config, args: Arguments): Config {
 }
 
 async function runAgent(args: Arguments, loader: Loader): Promise<number> {
-  const { config, warnings, notYet } = load(loader, args);
+  const loaded = load(loader, args);
+  const { config, warnings, notYet } = loaded;
   const log = new Log({
     level: config.logLevel,
     format: resolveLogFormat(config.logFormat, Deno.stderr.isTerminal()),
@@ -52,92 +60,62 @@ async function runAgent(args: Arguments, loader: Loader): Promise<number> {
   const logger = log.logger();
   for (const warning of warnings) logger.warn("config_warning", warning);
   for (const setting of notYet) logger.info("config_not_yet", setting);
-  const agent = createAgent(args, loader, config, logger);
-  const signal = untilSignal(logger);
-  let code = 0;
-  try {
-    await agent.start();
-    await Promise.race([agent.run(), signal]);
-  } catch (error) {
-    code = EXIT_FAILURE;
-    logger.error("failed", error instanceof Error ? error.message : String(error));
-    if (error instanceof LoaderError && error.verifierLog) logger.debug("verifier_log", error.verifierLog);
-  }
-  await agent.stop();
+  const agent = createAgent(args, loader, loaded, logger);
+  const signal = untilSignal(Deno.addSignalListener, () => Deno.exit(EXIT_FAILURE), logger);
+  const code = await runToEnd(agent, signal, logger);
   log.flush();
   return code;
 }
 
-function createAgent(args: Arguments, loader: Loader, config: Config, logger: Logger): Agent {
+function createAgent(args: Arguments, loader: Loader, { config, path }: LoadedConfig, logger: Logger): Agent {
   const warn = (text: string) => logger.warn("host_facts", text);
   const attach = env("MERMIN_ATTACH");
+  const isTerminal = Deno.stdout.isTerminal();
+  const resource = resourceAttributes({
+    version: VERSION,
+    instanceId: crypto.randomUUID(),
+    host: readHostFacts(warn),
+    serviceName: env("OTEL_SERVICE_NAME"),
+    resourceAttributes: env("OTEL_RESOURCE_ATTRIBUTES"),
+  }, warn);
   return new Agent({
     config,
     instance: args.instance,
     loader,
+    exporters: createExporters({
+      config: config.export,
+      resource,
+      scope: { name: "mermin", version: VERSION },
+      stdout: { writer: Deno.stdout, isTerminal, useColors: isTerminal && !Deno.noColor },
+      logger,
+    }),
     logger,
-    resource: resourceAttributes({
-      version: VERSION,
-      instanceId: crypto.randomUUID(),
-      host: readHostFacts(warn),
-      serviceName: env("OTEL_SERVICE_NAME"),
-      resourceAttributes: env("OTEL_RESOURCE_ATTRIBUTES"),
-    }, warn),
-    stdout: Deno.stdout,
-    useColors: Deno.stdout.isTerminal() && !Deno.noColor,
+    isInteractive: isTerminal || Deno.stderr.isTerminal(),
+    portsAreOptional: path === undefined,
     attachMode: attach === "tcx" || attach === "clsact" ? attach : "auto",
   });
 }
 
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
-function untilSignal(logger: Logger): Promise<void> {
-  return new Promise((resolve) => {
-    let seen = false;
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      Deno.addSignalListener(signal, () => {
-        if (seen) Deno.exit(EXIT_FAILURE);
-        seen = true;
-        logger.info("stopping", `${signal}: closing flows and sending what is queued; once more ends at once`);
-        resolve();
-      });
-    }
-  });
-}
-
-function cleanup(args: Arguments, loader: Loader): number {
-  const { instances, attachments } = loader.cleanup({
-    pinRoot: PIN_ROOT,
-    instance: args.instanceGiven ? args.instance : "",
-  });
-  const what = instances.length === 0 ? "nothing of ours was left" : `removed ${instances.join(", ")}`;
-  output.print(`${what} (${attachments} attachments)\n`);
-  return 0;
-}
-
 async function main(argv: readonly string[]): Promise<number> {
-  const loader = openLoader(libraryPath);
-  if (argv[0] === "permissions") {
-    return runPermissions(argv.slice(1), {
-      ...output,
-      env,
-      load: (args) => load(loader, args),
-      libraryPath,
-      version: VERSION,
-    });
-  }
+  // The launcher puts this word in front of the user's arguments; his own `permissions` comes behind it.
+  if (argv[0] === "permissions") return runPermissions(argv.slice(1), io);
   const args = parseArguments(argv, env);
-  if (args.command === "cleanup") return cleanup(args, loader);
-  if (args.command === "run") return await runAgent(args, loader);
-  output.print(HELP);
-  return 0;
+  switch (args.command) {
+    case "run":
+      return await runAgent(args, openLoader(libraryPath));
+    case "cleanup":
+      return runCleanup(args, openLoader(libraryPath), PIN_ROOT, io);
+    default:
+      return answer(args, io) ?? showPermissions(args, io);
+  }
 }
 
 try {
   Deno.exit(await main(Deno.args));
 } catch (error) {
   if (error instanceof LoaderError) {
-    output.error(`mermin: ${error.message}\n`);
+    io.error(`mermin: ${error.message}\n`);
     Deno.exit(EXIT_FAILURE);
   }
-  Deno.exit(explain(error, output));
+  Deno.exit(explain(error, io));
 }

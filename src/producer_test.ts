@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { LoaderError } from "./capture/mod.ts";
 import { FakeSession } from "./capture/testing.ts";
-import type { Exporter, ExporterStats } from "./export/exporter.ts";
-import { FakeLogger, settled } from "./export/testing.ts";
+import { FakeExporter, settled } from "./export/testing.ts";
 import { SpanBuilder } from "./flow/span_builder.ts";
 import { type RecordValues, recordValues } from "./flow/testing.ts";
 import { Producer } from "./producer.ts";
@@ -19,33 +18,6 @@ const LIMITS = {
   lowWater: 9,
 };
 
-/** Keeps the source port of every span; `queued` may be answered by the test. */
-class FakeExporter implements Exporter {
-  readonly name = "noop";
-  readonly ports: number[] = [];
-  readonly stats: ExporterStats;
-
-  constructor(queued: () => number = () => 0) {
-    this.stats = {
-      ...{ accepted: 0, delivered: 0, lost: {}, queuedBytes: 0, requests: 0, retries: 0 },
-      get queued() {
-        return queued();
-      },
-    };
-  }
-
-  start(): void {}
-  export({ sourcePort }: { sourcePort: number }): void {
-    this.ports.push(sourcePort);
-  }
-  flush(): Promise<void> {
-    return Promise.resolve();
-  }
-  stop(): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
 function setUp(exporters = [new FakeExporter()], maxWaitingSpans = 100) {
   const session = new FakeSession(4);
   const builder = new SpanBuilder({
@@ -54,9 +26,8 @@ function setUp(exporters = [new FakeExporter()], maxWaitingSpans = 100) {
     capacity: 16,
     host: { interface: () => undefined, isLocal: () => false },
   });
-  const logger = new FakeLogger();
   const producer = new Producer({
-    ...{ session, builder, exporters, maxWaitingSpans, logger },
+    ...{ session, builder, exporters, maxWaitingSpans },
     limits: LIMITS,
     intervalMs: 5000,
   });
@@ -146,6 +117,25 @@ Deno.test("Producer.sweep() does not wait for ever for an exporter", async () =>
   await withFastClock(400, async () => {
     assert.equal(await producer.sweep(false), 9);
   });
+});
+
+Deno.test("Producer.sweep() waits for an exporter until the time that it is told", async (t) => {
+  const cases: [name: string, untilMs: number | undefined, isSlowForMs: number, isBehind: boolean][] = [
+    ["a second, unless told", undefined, 4000, true],
+    ["as long as it is told", 20_000, 4000, false],
+    ["and no longer", 20_000, 1_000_000, true],
+  ];
+  for (const [name, untilMs, isSlowForMs, expected] of cases) {
+    await t.step(name, async () => {
+      let [isBehind, wasBehind] = [false, false];
+      const exporter = new FakeExporter(() => (isBehind = performance.now() < isSlowForMs) ? 1_000_000 : 0);
+      exporter.onExport = () => wasBehind ||= isBehind;
+      const { session, producer } = setUp([exporter]);
+      session.due.push(flows(9));
+      await withFastClock(400, async () => assert.equal(await producer.sweep(true, untilMs), 9));
+      assert.equal(wasBehind, expected);
+    });
+  }
 });
 
 Deno.test("Producer.run() sweeps after every wait, until stop()", async () => {

@@ -43,10 +43,21 @@ const WAIT_RESULTS = ["timeout", "full", "woken"] as const;
 
 /**
  * Loads the library at `path`.
- * @throws {LoaderError} code `usage` when it was built from another layout than this program.
+ * @throws {LoaderError} code `system` when it cannot be loaded, `usage` when it was built from another layout than this
+ * program.
  */
 export function openLoader(path: string): Loader {
-  return new FfiLoader(Deno.dlopen(path, SYMBOLS).symbols);
+  return new FfiLoader(loadLibrary(path));
+}
+
+function loadLibrary(path: string): Library {
+  try {
+    return Deno.dlopen(path, SYMBOLS).symbols;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const advice = error instanceof Deno.errors.NotCapable ? "" : "; run deno task build";
+    throw new LoaderError("system", `Cannot load ${path}: ${why}${advice}`);
+  }
 }
 
 class FfiLoader implements Loader {

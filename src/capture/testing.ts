@@ -70,6 +70,8 @@ export class FakeSession implements CaptureSession {
   readonly refusals = new Map<string, LoaderErrorCode>();
   /** What each of the next sweeps finds. */
   readonly due: RecordValues[][] = [];
+  /** What a method throws, by its name; not for `sweep()` and `attach()`. */
+  readonly failures = new Map<string, Error>();
   /** What the next sweep fails with. */
   sweepError: Error | undefined;
   table: TableCounters = {
@@ -92,6 +94,7 @@ export class FakeSession implements CaptureSession {
   }
 
   interfaces(): NetworkInterface[] {
+    this.#failIfTold("interfaces");
     return this.links;
   }
 
@@ -106,6 +109,7 @@ export class FakeSession implements CaptureSession {
 
   detach(ifindex: number): void {
     this.calls.push(`detach ${ifindex}`);
+    this.#failIfTold("detach");
   }
 
   forget(ifindex: number): void {
@@ -114,6 +118,7 @@ export class FakeSession implements CaptureSession {
 
   prune(): number {
     this.calls.push("prune");
+    this.#failIfTold("prune");
     return 0;
   }
 
@@ -160,6 +165,12 @@ export class FakeSession implements CaptureSession {
 
   close(keep: boolean): void {
     this.calls.push(keep ? "close keep" : "close");
+    this.#failIfTold("close");
+  }
+
+  #failIfTold(method: string): void {
+    const failure = this.failures.get(method);
+    if (failure) throw failure;
   }
 }
 
@@ -167,11 +178,14 @@ export class FakeSession implements CaptureSession {
 export class FakeLoader implements Loader {
   readonly version = "fake";
   readonly opened: OpenOptions[] = [];
+  /** What `open()` throws. */
+  openError: LoaderError | undefined;
 
   constructor(readonly session = new FakeSession(), readonly report: Partial<OpenReport> = {}) {}
 
   open(options: OpenOptions): { session: FakeSession; report: OpenReport } {
     this.opened.push(options);
+    if (this.openError) throw this.openError;
     const capacity = options.flowCapacity;
     return {
       session: this.session,

@@ -117,7 +117,7 @@ Flags:
   -c, --config FILE        configuration in HCL; also MERMIN_CONFIG_PATH
       --interface PATTERN  interface to watch: a name, a glob such as "eth*", or a /regex/; may be repeated
       --log-level LEVEL    trace, debug, info, warn or error; also MERMIN_LOG_LEVEL
-      --auto-reload        apply a changed configuration at once; also MERMIN_CONFIG_AUTO_RELOAD
+      --auto-reload        apply a changed configuration (comes later); also MERMIN_CONFIG_AUTO_RELOAD
       --instance NAME      tells several agents on one host apart (default: default); also MERMIN_INSTANCE
   -h, --help               show this text
   -V, --version            show the version

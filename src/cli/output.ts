@@ -7,6 +7,8 @@ export interface Output {
   error(text: string): void;
 }
 
+/** Exit code for a failure while running. */
+export const EXIT_FAILURE = 1;
 /** Exit code for a wrong configuration or command line. */
 export const EXIT_USAGE = 2;
 

@@ -1,16 +1,13 @@
 import { permissionFlags } from "../permissions.ts";
-import { environmentNames, type LoadedConfig } from "../settings.ts";
-import { type Arguments, HELP, parseArguments } from "./arguments.ts";
+import { environmentNames } from "../settings.ts";
+import { answer, type AnswerIo } from "./answer.ts";
+import { type Arguments, parseArguments } from "./arguments.ts";
 import { explain, type Output } from "./output.ts";
-import { runValidate } from "./validate.ts";
 
 /** What the first stage of the launcher may use. */
-export interface PermissionsIo extends Output {
+export interface PermissionsIo extends AnswerIo {
   env(name: string): string | undefined;
-  /** Loads the configuration. @throws {ConfigError} */
-  load(args: Arguments): LoadedConfig;
   readonly libraryPath: string;
-  readonly version: string;
 }
 
 /**
@@ -21,32 +18,22 @@ export interface PermissionsIo extends Output {
  */
 export function runPermissions(args: readonly string[], io: PermissionsIo): number {
   try {
-    return answer(parseArguments(args, io.env), io);
+    const parsed = parseArguments(args, io.env);
+    return answer(parsed, io) ?? showPermissions(parsed, io);
   } catch (error) {
     return explain(error, io);
   }
 }
 
-function answer(args: Arguments, io: PermissionsIo): number {
+/** Prints the flags that `args` need; returns the exit code. @throws {ConfigError} */
+export function showPermissions(args: Arguments, io: PermissionsIo): number {
   const { libraryPath } = io;
-  switch (args.command) {
-    case "help":
-      io.print(HELP);
-      return 0;
-    case "version":
-      io.print(`mermin ${io.version}\n`);
-      return 0;
-    case "validate":
-      return runValidate(args.configPath, () => io.load(args), io);
-    case "cleanup":
-      return show(permissionFlags(undefined, { libraryPath, env: environmentNames() }), true, io);
-    case "permissions":
-    case "run": {
-      const { config, path } = io.load(args);
-      const context = { libraryPath, configPath: path, env: environmentNames() };
-      return show(permissionFlags(config, context), args.command === "run", io);
-    }
+  if (args.command === "cleanup") {
+    return show(permissionFlags(undefined, { libraryPath, env: environmentNames() }), true, io);
   }
+  const { config, path } = io.load(args);
+  const context = { libraryPath, configPath: path, env: environmentNames() };
+  return show(permissionFlags(config, context), args.command === "run", io);
 }
 
 function show(flags: readonly string[], run: boolean, output: Output): number {

@@ -6,5 +6,6 @@ export { blocks, group, labelled, optional } from "./group.ts";
 export { hclParser, type NativeParser } from "./hcl.ts";
 export { bool, choice, duration, integer, list, map, number, port, secret, text } from "./kinds.ts";
 export { type ConfigSources, type Flags, load, type Loaded, walk } from "./load.ts";
+export { readConfigFile } from "./read_file.ts";
 export { nearest } from "./nearest.ts";
 export { type GroupValue, later, override, required, type Setting, unused, type ValueOf } from "./setting.ts";

@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers";
 import { ABSENT, FlowSpan, SpanKind, type U64 } from "../flow/span.ts";
 import type { LogFields, Logger } from "../log.ts";
 import type { Clock } from "./clock.ts";
+import type { Exporter, ExporterStats } from "./exporter.ts";
 import { SPAN_ATTRIBUTES } from "./attributes.ts";
 
 /** A TCP flow with every attribute, changed by `change`. */
@@ -143,6 +144,55 @@ export class FakeClock implements Clock {
 /** Resolves when all that needs no time is done. */
 export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => resolve()));
+}
+
+/** Keeps the source port of every span, and what is asked of it in `calls`; the public fields are the test's to change. */
+export class FakeExporter implements Exporter {
+  readonly ports: number[] = [];
+  readonly stats: ExporterStats;
+  onExport = () => {};
+  /** What a method does instead of being done at once, by its name. */
+  readonly instead = new Map<"start" | "flush" | "stop", () => Promise<void>>();
+
+  /**
+   * @param queued how many spans wait, whenever that is asked.
+   * @param calls such as `flush otlp`, in order; may be shared with others.
+   */
+  constructor(
+    queued: () => number = () => 0,
+    readonly name: Exporter["name"] = "otlp",
+    readonly calls: string[] = [],
+  ) {
+    this.stats = {
+      ...{ accepted: 0, delivered: 0, lost: {}, queuedBytes: 0, requests: 0, retries: 0 },
+      get queued() {
+        return queued();
+      },
+    };
+  }
+
+  start(): Promise<void> {
+    return this.#do("start");
+  }
+
+  export({ sourcePort }: FlowSpan): void {
+    this.stats.accepted++;
+    this.ports.push(sourcePort);
+    this.onExport();
+  }
+
+  flush(): Promise<void> {
+    return this.#do("flush");
+  }
+
+  stop(): Promise<void> {
+    return this.#do("stop");
+  }
+
+  #do(method: "start" | "flush" | "stop"): Promise<void> {
+    this.calls.push(`${method} ${this.name}`);
+    return this.instead.get(method)?.() ?? Promise.resolve();
+  }
 }
 
 /** Keeps log lines as `<level> <event>`, and their fields. */
