@@ -99,8 +99,8 @@ export class Agent {
    */
   async start(): Promise<void> {
     const { config, exporters, loader } = this.#options;
-    this.#listen("health", this.#health, config.api);
-    this.#listen("metrics", this.#metrics, config.metrics);
+    this.#listen("health is", this.#health, config.api);
+    this.#listen("metrics are", this.#metrics, config.metrics);
     for (const exporter of exporters) await exporter.start();
 
     const { session, report } = this.#openSession();
@@ -196,14 +196,14 @@ export class Agent {
     return onExit === "auto" ? !isInteractive : onExit === "keep";
   }
 
-  #listen(what: string, server: { start(): void }, { enabled, port }: { enabled: boolean; port: number }): void {
+  #listen(whatIs: string, server: { start(): void }, { enabled, port }: { enabled: boolean; port: number }): void {
     if (!enabled) return;
     try {
       server.start();
     } catch (error) {
       const isTaken = error instanceof Error && error.cause instanceof Deno.errors.AddrInUse;
       if (!isTaken || !this.#options.portsAreOptional) throw error;
-      this.#logger.warn("port_taken", `port ${port} is taken; ${what} is off; choose another with a config file`, {
+      this.#logger.warn("port_taken", `port ${port} is taken; ${whatIs} off; choose another with a config file`, {
         port,
       });
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LoaderError } from "./capture/mod.ts";
 import { FakeSession } from "./capture/testing.ts";
-import { FakeExporter, settled } from "./export/testing.ts";
+import { FakeExporter, settled, withFastClock } from "./export/testing.ts";
 import { SpanBuilder } from "./flow/span_builder.ts";
 import { type RecordValues, recordValues } from "./flow/testing.ts";
 import { Producer } from "./producer.ts";
@@ -43,18 +43,6 @@ function flows(count: number, first = 1): RecordValues[] {
 }
 
 const portsUpTo = (count: number) => Array.from({ length: count }, (_, i) => 1001 + i);
-
-/** Runs `work` with a clock that goes on by `stepMs` whenever it is read. */
-async function withFastClock(stepMs: number, work: () => Promise<void>): Promise<void> {
-  const original = performance.now;
-  let nowMs = 0;
-  performance.now = () => nowMs += stepMs;
-  try {
-    await work();
-  } finally {
-    performance.now = original;
-  }
-}
 
 Deno.test("Producer.sweep() hands every record to every exporter, over as many reads as it takes", async (t) => {
   // Four records fit into one read.
@@ -128,7 +116,10 @@ Deno.test("Producer.sweep() waits for an exporter until the time that it is told
   for (const [name, untilMs, isSlowForMs, expected] of cases) {
     await t.step(name, async () => {
       let [isBehind, wasBehind] = [false, false];
-      const exporter = new FakeExporter(() => (isBehind = performance.now() < isSlowForMs) ? 1_000_000 : 0);
+      const exporter = new FakeExporter(() => {
+        isBehind = performance.now() < isSlowForMs;
+        return isBehind ? 1_000_000 : 0;
+      });
       exporter.onExport = () => wasBehind ||= isBehind;
       const { session, producer } = setUp([exporter]);
       session.due.push(flows(9));

@@ -102,7 +102,7 @@ function samePort(a: ValueOf<typeof apiSettings>, b: ValueOf<typeof apiSettings>
   return a.enabled && b.enabled && a.port === b.port && sameAddress;
 }
 
-/** Both spellings as one, and nothing that no component reads. */
+/** Both spellings of a setting as one, each group where its component finds it, and standard output if nothing is named. */
 function arrange(file: ValueOf<typeof settings>) {
   const { stdout, otlp } = file.export.traces;
   return {

@@ -1,4 +1,4 @@
-import { choice, group, integer, later, port, type ValueOf } from "../config/mod.ts";
+import { choice, group, integer, later, port } from "../config/mod.ts";
 
 const TUNNELS = "looking into tunnels";
 
@@ -21,6 +21,3 @@ export const flowCaptureSettings = group("The tables in the kernel.", {
     max: 1_048_576,
   }),
 });
-
-export type ParserConfig = ValueOf<typeof parserSettings>;
-export type FlowCaptureConfig = ValueOf<typeof flowCaptureSettings>;

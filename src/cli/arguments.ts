@@ -89,6 +89,7 @@ function checkOption({ name, rawName, value, inlineValue }: {
 function commandOf(positionals: readonly string[]): { command: Command; file?: string } {
   const [name, file, ...rest] = positionals;
   if (name === undefined) return { command: "run" };
+  if (name === "help") return { command: "help" };
   const command = COMMANDS.find((known) => known === name);
   if (!command) {
     const near = nearest(name, COMMANDS);

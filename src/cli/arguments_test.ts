@@ -30,6 +30,8 @@ Deno.test("parseArguments() reads commands and flags", () => {
     ["cleanup --instance default", { command: "cleanup", instanceGiven: true }],
     ["permissions -c a.hcl", { command: "permissions", configPath: "a.hcl" }],
     ["--help", { command: "help" }],
+    ["help", { command: "help" }],
+    ["help validate", { command: "help" }],
     ["validate -h", { command: "help" }],
     ["--version", { command: "version" }],
     ["-V", { command: "version" }],

@@ -7,7 +7,7 @@ export function readConfigFile(path: string): string {
   try {
     // It is read once for the permissions and once to run: a pipe would be empty then.
     if (isDevice(path) || !Deno.statSync(path).isFile) {
-      throw new Error("it is no regular file, and it is read twice; write it to one");
+      throw new Error("it must be a regular file, because it is read twice");
     }
     return Deno.readTextFileSync(path);
   } catch (error) {

@@ -8,10 +8,10 @@ Deno.test("readConfigFile() reads a file", () => {
 Deno.test("readConfigFile() says in a few words why it cannot", () => {
   const cases: [path: string, message: string][] = [
     ["tests/config/nothing.hcl", "there is no such file"],
-    ["tests/config", "it is no regular file, and it is read twice; write it to one"],
-    ["/dev/fd/63", "it is no regular file, and it is read twice; write it to one"],
-    ["/proc/self/fd/0", "it is no regular file, and it is read twice; write it to one"],
-    ["/dev/stdin", "it is no regular file, and it is read twice; write it to one"],
+    ["tests/config", "it must be a regular file, because it is read twice"],
+    ["/dev/fd/63", "it must be a regular file, because it is read twice"],
+    ["/proc/self/fd/0", "it must be a regular file, because it is read twice"],
+    ["/dev/stdin", "it must be a regular file, because it is read twice"],
   ];
   for (const [path, message] of cases) throws(() => readConfigFile(path), { message }, path);
 });

@@ -1,6 +1,6 @@
 /** The one table of span attributes: the encoders write what stands here, and the documentation is made from it. */
 
-import type { FlowSpan } from "../flow/span.ts";
+import { ABSENT, type FlowSpan } from "../flow/span.ts";
 
 interface About {
   readonly name: string;
@@ -32,14 +32,13 @@ export const TCP_FLAG_NAMES = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", 
 
 const NO_TAGS: readonly string[] = [];
 
-const TAGS_OF_BITS: readonly (readonly string[])[] = Array.from(
-  { length: 256 },
-  (_, bits) => TCP_FLAG_NAMES.filter((_, bit) => bits & (1 << bit)),
-);
+/** By bits, each made when it is first asked for: a few of them are in every span of TCP. */
+const tagsOfBits: (readonly string[])[] = [];
 
 /** Names of the TCP flags in `bits`, lowest bit first; empty when the flags are not known. */
 export function tcpFlagTags(bits: number): readonly string[] {
-  return TAGS_OF_BITS[bits] ?? NO_TAGS;
+  if (bits === ABSENT) return NO_TAGS;
+  return tagsOfBits[bits] ??= TCP_FLAG_NAMES.filter((_, bit) => bits & (1 << bit));
 }
 
 const ALWAYS = "always";

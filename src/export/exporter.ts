@@ -24,7 +24,7 @@ export interface ExporterStats {
 
 /** Takes flows out of the agent. */
 export interface Exporter {
-  readonly name: "otlp" | "stdout" | "noop";
+  readonly name: "otlp" | "stdout";
   readonly stats: ExporterStats;
   start(): Promise<void> | void;
   /** Encodes `span` before it returns: the object is reused by the caller. Never throws, never blocks. */

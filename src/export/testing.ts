@@ -141,6 +141,18 @@ export class FakeClock implements Clock {
   }
 }
 
+/** Runs `work` with a `performance.now()` that goes on by `stepMs` whenever it is read. */
+export async function withFastClock(stepMs: number, work: () => Promise<void>): Promise<void> {
+  const original = performance.now;
+  let nowMs = 0;
+  performance.now = () => nowMs += stepMs;
+  try {
+    await work();
+  } finally {
+    performance.now = original;
+  }
+}
+
 /** Resolves when all that needs no time is done. */
 export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => resolve()));

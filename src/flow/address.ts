@@ -43,13 +43,6 @@ export function ipv6Text(bytes: Uint8Array, offset: number): string {
   return text;
 }
 
-/** Lower-case, colon-separated text of the six bytes at `offset`. */
-export function macText(bytes: Uint8Array, offset: number): string {
-  let text = byteText(bytes[offset]);
-  for (let i = 1; i < 6; i++) text += `:${byteText(bytes[offset + i])}`;
-  return text;
-}
-
 function isIpv4Mapped(bytes: Uint8Array, offset: number): boolean {
   for (let i = 0; i < 10; i++) if (bytes[offset + i] !== 0) return false;
   return bytes[offset + 10] === 0xff && bytes[offset + 11] === 0xff;
@@ -64,8 +57,4 @@ function groupText(value: number): string {
   if (value < 0x100) return HEX[value >> 4] + HEX[value & 15];
   if (value < 0x1000) return HEX[value >> 8] + HEX[value >> 4 & 15] + HEX[value & 15];
   return HEX[value >> 12] + HEX[value >> 8 & 15] + HEX[value >> 4 & 15] + HEX[value & 15];
-}
-
-function byteText(value: number): string {
-  return HEX[value >> 4] + HEX[value & 15];
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { isIPv6 } from "node:net";
-import { addressText, ipv4Text, ipv6Text, macText } from "./address.ts";
+import { addressText, ipv4Text, ipv6Text } from "./address.ts";
 import { addressBytes } from "./testing.ts";
 
 Deno.test("ipv6Text() writes the canonical form of RFC 5952", () => {
@@ -53,8 +53,4 @@ Deno.test("addressText() chooses the form by length", () => {
   const bytes = Uint8Array.from({ length: 16 }, (_, i) => i);
   assert.equal(addressText(bytes, 0, 4), "0.1.2.3");
   assert.equal(addressText(bytes, 0, 16), "1:203:405:607:809:a0b:c0d:e0f");
-});
-
-Deno.test("macText() writes six hexadecimal pairs from an offset", () => {
-  assert.equal(macText(Uint8Array.of(1, 0, 0x0a, 0xb0, 0xff, 0x10, 9), 1), "00:0a:b0:ff:10:09");
 });

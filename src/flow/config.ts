@@ -1,4 +1,4 @@
-import { duration, group, integer, unused, type ValueOf } from "../config/mod.ts";
+import { duration, group, integer, unused } from "../config/mod.ts";
 
 const ONE_THREAD = "it has no effect: one thread does all of this work, and the kernel's table is its queue";
 
@@ -37,6 +37,3 @@ export const flowProducerSettings = group("How records are taken out of the kern
     }),
   ),
 });
-
-export type SpanConfig = ValueOf<typeof spanSettings>;
-export type FlowProducerConfig = ValueOf<typeof flowProducerSettings>;

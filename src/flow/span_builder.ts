@@ -1,7 +1,15 @@
 import { addressText } from "./address.ts";
 import { CommunityIds } from "./community_id.ts";
-import { type Ends, endsDirection, type EndsEvidence, endsKind, judgeEnds, NO_SIDE, sourceIsA } from "./ends.ts";
-import { icmpRequestSide } from "./ends.ts";
+import {
+  type Ends,
+  endsDirection,
+  type EndsEvidence,
+  endsKind,
+  icmpRequestSide,
+  judgeEnds,
+  NO_SIDE,
+  sourceIsA,
+} from "./ends.ts";
 import { Protocol } from "./icmp.ts";
 import { endReasonName, protocolName } from "./names.ts";
 import type { FlowRecordView } from "./record.ts";

@@ -1,4 +1,4 @@
-import { bool, choice, group, integer, list, override, text, type ValueOf } from "../config/mod.ts";
+import { bool, choice, group, integer, list, override, text } from "../config/mod.ts";
 
 const LONGEST_REGEX = 256;
 
@@ -48,8 +48,6 @@ export const instrumentSettings = group("Which network interfaces are watched, a
     },
   ),
 });
-
-export type InstrumentConfig = ValueOf<typeof instrumentSettings>;
 
 /** Says what is wrong with an interface pattern, or nothing. */
 export function checkPattern(pattern: string): string | undefined {

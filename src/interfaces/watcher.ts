@@ -14,7 +14,12 @@ export interface WatcherOptions {
   patterns: readonly string[];
   session: Attacher;
   logger: Logger;
+  /** Milliseconds that only grow; for tests. */
+  now?: () => number;
 }
+
+/** Flows of an interface that went away end within this, unless their timeouts are very long; then its name is unknown. */
+const GONE_KEPT_MS = 600_000;
 
 interface Attached extends InterfaceFacts {
   readonly mode: "tcx" | "clsact";
@@ -25,18 +30,22 @@ export class InterfaceWatcher {
   readonly #patterns: readonly string[];
   readonly #session: Attacher;
   readonly #logger: Logger;
+  readonly #now: () => number;
   readonly #attached = new Map<number, Attached>();
-  /** Also interfaces that went away: their flows end later. */
+  /** Also interfaces that went away a while ago: their flows end later. */
   readonly #facts = new Map<number, InterfaceFacts>();
+  /** When an interface with facts was first missed, by index. */
+  readonly #goneSinceMs = new Map<number, number>();
   /** Interfaces that refused, by index, so that each is told of once. */
   readonly #refused = new Set<number>();
   #addresses = new Set<string>();
   #saidNoMatch = false;
 
-  constructor({ patterns, session, logger }: WatcherOptions) {
+  constructor({ patterns, session, logger, now = () => performance.now() }: WatcherOptions) {
     this.#patterns = patterns;
     this.#session = session;
     this.#logger = logger;
+    this.#now = now;
   }
 
   /** Interfaces that are watched now, by index. */
@@ -44,7 +53,7 @@ export class InterfaceWatcher {
     return this.#attached;
   }
 
-  /** The interface with this index, also one that went away. */
+  /** The interface with this index, also one that went away a while ago. */
   interface(ifindex: number): InterfaceFacts | undefined {
     return this.#facts.get(ifindex);
   }
@@ -61,7 +70,9 @@ export class InterfaceWatcher {
   scan(): void {
     const existing = this.#session.interfaces();
     this.#addresses = new Set(existing.flatMap(({ addresses }) => addresses));
-    this.#forgetGone(existing);
+    const indexes = new Set(existing.map(({ index }) => index));
+    this.#forgetGone(indexes);
+    this.#forgetFacts(indexes);
     let firstError: unknown;
     for (const found of selectInterfaces(existing, this.#patterns)) {
       this.#facts.set(found.index, found);
@@ -90,14 +101,26 @@ export class InterfaceWatcher {
     this.#logger.info("interface_attached", `watching ${found.name}`, { interface: found.name, index, mode });
   }
 
-  #forgetGone(existing: readonly NetworkInterface[]): void {
-    const indexes = new Set(existing.map(({ index }) => index));
+  #forgetGone(indexes: ReadonlySet<number>): void {
     for (const refused of this.#refused) if (!indexes.has(refused)) this.#refused.delete(refused);
     for (const [index, { name }] of this.#attached) {
       if (indexes.has(index)) continue;
       this.#attached.delete(index);
       this.#session.forget(index);
       this.#logger.info("interface_gone", `${name} is gone`, { interface: name, index });
+    }
+  }
+
+  #forgetFacts(indexes: ReadonlySet<number>): void {
+    const nowMs = this.#now();
+    for (const index of this.#facts.keys()) {
+      const sinceMs = this.#goneSinceMs.get(index) ?? nowMs;
+      if (indexes.has(index)) this.#goneSinceMs.delete(index);
+      else if (nowMs - sinceMs < GONE_KEPT_MS) this.#goneSinceMs.set(index, sinceMs);
+      else {
+        this.#goneSinceMs.delete(index);
+        this.#facts.delete(index);
+      }
     }
   }
 }

@@ -11,7 +11,9 @@ function setUp(patterns: string[], ...links: typeof LO[]) {
   const session = new FakeSession();
   session.links = links;
   const logger = new FakeLogger();
-  return { session, logger, watcher: new InterfaceWatcher({ patterns, session, logger }) };
+  const clock = { nowMs: 0 };
+  const watcher = new InterfaceWatcher({ patterns, session, logger, now: () => clock.nowMs });
+  return { session, logger, clock, watcher };
 }
 
 Deno.test("InterfaceWatcher.scan() attaches once to what matches", () => {
@@ -46,6 +48,27 @@ Deno.test("InterfaceWatcher.interface() knows interfaces that went away, and non
   watcher.scan();
   assert.deepEqual([1, 2, 3, 4].map((index) => watcher.interface(index)?.name), [undefined, "eth0", "eth1", undefined]);
   assert.equal(watcher.interface(2)?.mac, ETH0.mac);
+});
+
+Deno.test("InterfaceWatcher.interface() forgets an interface ten minutes after it was first missed", () => {
+  const { session, watcher, clock } = setUp(["eth*"], ETH0, ETH1);
+  const known = () => [2, 3].filter((index) => watcher.interface(index) !== undefined);
+  const steps: [afterMs: number, links: typeof LO[], known: number[]][] = [
+    [0, [ETH0, ETH1], [2, 3]],
+    [1_000_000, [ETH1], [2, 3]],
+    [599_999, [ETH1], [2, 3]],
+    // It comes back, under the index that it had, and its time begins anew when it goes.
+    [0, [ETH0, ETH1], [2, 3]],
+    [100_000, [ETH1], [2, 3]],
+    [599_999, [ETH1], [2, 3]],
+    [1, [ETH1], [3]],
+  ];
+  for (const [afterMs, links, expected] of steps) {
+    clock.nowMs += afterMs;
+    session.links = links;
+    watcher.scan();
+    assert.deepEqual(known(), expected);
+  }
 });
 
 Deno.test("InterfaceWatcher.isLocal() knows the addresses of all interfaces, as of the last scan", () => {

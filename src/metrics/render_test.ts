@@ -120,20 +120,20 @@ Deno.test("exporterSources() tells of each exporter what it counts", async () =>
     retries: 3,
   };
   const none = { accepted: 0, delivered: 0, lost: {}, queued: 0, queuedBytes: 0, requests: 0, retries: 0 };
-  assert.deepEqual(await samples(exporterSources([{ name: "otlp", stats }, { name: "noop", stats: none }])), [
+  assert.deepEqual(await samples(exporterSources([{ name: "otlp", stats }, { name: "stdout", stats: none }])), [
     'mermin_export_flow_spans_total{exporter="otlp",status="ok"} 6',
     'mermin_export_flow_spans_total{exporter="otlp",status="error"} 3',
-    'mermin_export_flow_spans_total{exporter="noop",status="noop"} 0',
-    'mermin_export_flow_spans_total{exporter="noop",status="error"} 0',
+    'mermin_export_flow_spans_total{exporter="stdout",status="ok"} 0',
+    'mermin_export_flow_spans_total{exporter="stdout",status="error"} 0',
     'mermin_export_lost_spans_total{exporter="otlp",reason="queue_full"} 2',
     'mermin_export_lost_spans_total{exporter="otlp",reason="shutdown"} 1',
     'mermin_export_requests_total{exporter="otlp"} 4',
-    'mermin_export_requests_total{exporter="noop"} 0',
+    'mermin_export_requests_total{exporter="stdout"} 0',
     'mermin_export_retries_total{exporter="otlp"} 3',
-    'mermin_export_retries_total{exporter="noop"} 0',
+    'mermin_export_retries_total{exporter="stdout"} 0',
     'mermin_export_queue_spans{exporter="otlp"} 1',
-    'mermin_export_queue_spans{exporter="noop"} 0',
+    'mermin_export_queue_spans{exporter="stdout"} 0',
     'mermin_export_queue_bytes{exporter="otlp"} 300',
-    'mermin_export_queue_bytes{exporter="noop"} 0',
+    'mermin_export_queue_bytes{exporter="stdout"} 0',
   ]);
 });

@@ -1,16 +1,4 @@
-import {
-  bool,
-  checkAddress,
-  duration,
-  group,
-  later,
-  list,
-  map,
-  number,
-  port,
-  text,
-  type ValueOf,
-} from "../config/mod.ts";
+import { bool, checkAddress, duration, group, later, list, map, number, port, text } from "../config/mod.ts";
 
 const ADDRESS = { what: "an IP address", check: checkAddress };
 
@@ -42,6 +30,3 @@ export const metricsSettings = group("The server for /metrics.", {
     ),
   ),
 });
-
-export type ApiConfig = ValueOf<typeof apiSettings>;
-export type MetricsConfig = ValueOf<typeof metricsSettings>;

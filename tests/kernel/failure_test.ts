@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { Agent, agentPath, Instance, prepareBpffs } from "../harness/agent.ts";
 import { type AgentSettings, watch } from "../harness/agent_config.ts";
 import { Network } from "../harness/netns.ts";
-import { run } from "../harness/process.ts";
+import { run, tryRun } from "../harness/process.ts";
 import { attachedPrograms, pins } from "../harness/programs.ts";
 import { Traffic } from "../harness/traffic.ts";
 import { until } from "../harness/wait.ts";
@@ -13,11 +13,17 @@ import { until } from "../harness/wait.ts";
 /** A shell that covers bpffs in a mount namespace of its own before it becomes the agent. */
 const WITHOUT_BPFFS = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o ro tmpfs /sys/fs/bpf && exec "$0" "$@"'];
 const AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+/** The tests may only run programs whose path is known beforehand; this one may run any. */
+const ANYTHING = ["setpriv", "--pdeathsig", "KILL", "--"];
+/** As most containers are, which on 5.10 also means that the limit of locked memory cannot be raised. */
+const WITHOUT_SYS_RESOURCE = ["setpriv", "--bounding-set=-sys_resource"];
+/** Number of that capability (linux/capability.h). */
+const CAP_SYS_RESOURCE = 24n;
 
 /** Which is no message. */
 const STACK_TRACE = /^\s+at .*\.(ts|js):\d+/m;
 
-/** The built agent with its Deno, where every user can read it. */
+/** The built agent with its Deno, where every user can read it; there is a space in the path. */
 class PublicCopy implements AsyncDisposable {
   readonly path: string;
   private constructor(readonly directory: string) {
@@ -25,7 +31,7 @@ class PublicCopy implements AsyncDisposable {
   }
 
   static async create(): Promise<PublicCopy> {
-    const directory = await Deno.makeTempDir({ prefix: "mermin-public-" });
+    const directory = await Deno.makeTempDir({ prefix: "mermin public-" });
     const copy = new PublicCopy(directory);
     await run(["cp", "-rL", dirname(agentPath()), `${directory}/bin`]);
     // The launcher prefers a Deno beside it.
@@ -109,6 +115,64 @@ Deno.test("a user without rights ends the agent with 1 and a message that names 
   assert.equal(code, 1, stderr);
   assert.match(stderr, /root|CAP_BPF/);
   assert.doesNotMatch(stderr, STACK_TRACE);
+});
+
+Deno.test("a missing library ends the agent with 1 and a message that says how to build it", async () => {
+  await using copy = await PublicCopy.create();
+  await Deno.remove(`${copy.directory}/bin/libmermin_loader.so`);
+  for (const args of [[], ["cleanup"]]) {
+    const { code, stderr } = await tryRun([...ANYTHING, copy.path, ...args]);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /Cannot load .*libmermin_loader\.so: .*; run deno task build/);
+    assert.doesNotMatch(stderr, STACK_TRACE);
+  }
+  const version = await tryRun([...ANYTHING, copy.path, "--version"]);
+  assert.deepEqual([version.code, version.stderr], [0, ""], "which needs no library");
+});
+
+Deno.test("a configuration that can be read only once ends the agent with 2 and a message that says why", async () => {
+  for (const path of ["/dev/stdin", "/dev/fd/63"]) {
+    const { code, stderr } = await tryRun([agentPath(), "--config", path], 'log_level = "info"\n');
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, new RegExp(`Cannot read "${path}": it must be a regular file`));
+    assert.doesNotMatch(stderr, STACK_TRACE);
+  }
+});
+
+Deno.test("SIGHUP stops the agent in order, as SIGTERM does", async () => {
+  await prepareBpffs();
+  const traffic = await Traffic.build();
+  await using network = await Network.create();
+  const { left } = network;
+  await using instance = new Instance();
+  await using agent = await Agent.start({ watch: watch(left) }, { instance: instance.name });
+  agent.process.signal("SIGHUP");
+  assert.equal((await agent.process.exited).code, 0, agent.process.output);
+  assert.match(agent.process.output, /flows_closed/);
+  assert.deepEqual(await attachedPrograms(traffic, left), { ingress: [], egress: [] });
+});
+
+Deno.test("without CAP_SYS_RESOURCE the agent works", async () => {
+  await prepareBpffs();
+  const traffic = await Traffic.build();
+  await using network = await Network.create();
+  const { left, right } = network;
+  await using instance = new Instance();
+  const wrap = (command: string[]) => [...WITHOUT_SYS_RESOURCE, ...command];
+  await using agent = await Agent.start({ watch: watch(left) }, { instance: instance.name, wrap });
+  const status = await run(["cat", `/proc/${agent.process.pid}/status`]);
+  for (const set of ["CapBnd", "CapEff"]) {
+    const bits = BigInt(`0x${new RegExp(`^${set}:\\s+([0-9a-f]+)$`, "m").exec(status)![1]}`);
+    assert.equal(bits >> CAP_SYS_RESOURCE & 1n, 0n, set);
+  }
+  await left.namespace.run(["ping", "-c", "3", "-i", "0.2", right.ipv4]);
+  await until(
+    "the pings to be counted",
+    async () => (await agent.metrics()).sum(/^mermin_capture_packets_total\{.*outcome="counted"/) >= 6,
+  );
+  const { ingress, egress } = await attachedPrograms(traffic, left);
+  assert.deepEqual([ingress.length, egress.length], [1, 1]);
+  assert.equal(await agent.stop(), 0, agent.process.output);
 });
 
 Deno.test("a missing interface is waited for, with a warning that lists those there are", async () => {

@@ -26,18 +26,22 @@ const authSettings = group("Proves to the collector who sends.", {
   },
 });
 
-const tlsSettings = group("Encryption of the connection; an https endpoint uses the system's roots by itself.", {
-  insecure_skip_verify: bool(false, "Whether the collector's certificate goes unchecked."),
-  ca_cert: text("", "File with the certificates of private authorities.", { what: "a path" }),
-  client_cert: text("", "File with the agent's own certificate.", { what: "a path" }),
-  client_key: text("", "File with the key of that certificate.", { what: "a path" }),
-}, {
-  check(tls, complain) {
-    if ((tls.clientCert === "") !== (tls.clientKey === "")) {
-      complain(["client_cert", "client_key"], "client_cert and client_key need each other; give both");
-    }
+const tlsSettings = group(
+  "Encryption of the connection; without this, an https endpoint is checked against the roots of the system and of Mozilla.",
+  {
+    insecure_skip_verify: bool(false, "Whether the collector's certificate goes unchecked."),
+    ca_cert: text("", "File with the certificates of private authorities.", { what: "a path" }),
+    client_cert: text("", "File with the agent's own certificate.", { what: "a path" }),
+    client_key: text("", "File with the key of that certificate.", { what: "a path" }),
   },
-});
+  {
+    check(tls, complain) {
+      if ((tls.clientCert === "") !== (tls.clientKey === "")) {
+        complain(["client_cert", "client_key"], "client_cert and client_key need each other; give both");
+      }
+    },
+  },
+);
 
 /** `export "traces" { otlp }`: records to an OpenTelemetry collector. */
 export const otlpSettings = group("Sends records to an OpenTelemetry collector.", {

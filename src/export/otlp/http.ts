@@ -60,12 +60,19 @@ function judge(response: Response, answer: Uint8Array, nowMs: number): SendResul
   const code = `http_${response.status}`;
   const location = response.headers.get("location");
   // A redirected POST becomes a GET that succeeds and delivers nothing.
-  if (location !== null) return { kind: "refused", code, message: `it redirects to ${location}` };
+  if (location !== null) return { kind: "refused", code, message: `it redirects to ${shownLocation(location)}` };
   const text = isProtobuf ? readRpcStatus(answer).message : new TextDecoder().decode(answer);
   const message = text.slice(0, MAX_MESSAGE_LENGTH).trim();
   if (!RETRYABLE.has(response.status)) return { kind: "refused", code, message };
   const retryAfterMs = parseRetryAfterMs(response.headers.get("retry-after"), nowMs);
   return { kind: "retry", code, message, retryAfterMs };
+}
+
+/** Without user name, password, query and fragment: these may be secrets. */
+function shownLocation(location: string): string {
+  if (!URL.canParse(location)) return location.replace(/[?#].*$/s, "").replace(/^\/\/[^/]*@/, "//");
+  const { protocol, host, pathname } = new URL(location);
+  return `${protocol}//${host}${pathname}`;
 }
 
 async function readAnswer(response: Response): Promise<Uint8Array> {

@@ -73,6 +73,16 @@ const ANSWERS: [name: string, response: () => Response, result: object][] = [
     () => new Response(null, { status: 302, headers: { location: "/login" } }),
     { kind: "refused", code: "http_302", message: "it redirects to /login" },
   ],
+  ...[
+    ["/login?token=secret#part", "/login"],
+    ["https://user:secret@example.test:8443/login?token=secret", "https://example.test:8443/login"],
+    ["https:user:secret@example.test/", "https://example.test/"],
+    ["//user:secret@example.test/login", "//example.test/login"],
+  ].map(([location, shown]): [string, () => Response, object] => [
+    `a redirect to ${location}, and keeps its secrets`,
+    () => new Response(null, { status: 307, headers: { location } }),
+    { kind: "refused", code: "http_307", message: `it redirects to ${shown}` },
+  ]),
   [
     "a very long answer",
     () => new Response("x".repeat(1_000_000), { status: 404 }),
