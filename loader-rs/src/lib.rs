@@ -6,21 +6,24 @@
 //! the session until [`mermin_error`] moves them to where `mermin_take` finds them.
 
 mod attach;
+mod cleanup;
 mod clock;
 mod due;
 mod error;
 mod flow;
 pub mod hcl;
 mod kernel;
+mod load;
 mod netns;
 mod pins;
 mod session;
 mod table;
 
 use aya::maps::{MapData, RingBuf};
+use cleanup::CleanupOptions;
 use error::{Code, Error, Result};
 use serde::{Serialize, de::DeserializeOwned};
-use session::{CleanupOptions, OpenOptions, Session};
+use session::{OpenOptions, Session};
 use std::{
     collections::BTreeMap,
     os::fd::AsRawFd as _,
@@ -330,5 +333,5 @@ pub extern "C" fn mermin_close(id: u32, keep: u32) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mermin_cleanup(options: *const u8, len: u32) -> i32 {
     // SAFETY: by the contract.
-    reply(unsafe { parse::<CleanupOptions>(options, len) }.and_then(|options| session::cleanup(&options)))
+    reply(unsafe { parse::<CleanupOptions>(options, len) }.and_then(|options| cleanup::cleanup(&options)))
 }

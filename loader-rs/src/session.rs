@@ -2,32 +2,23 @@
 
 use crate::{
     attach::{self, AttachOptions, Attachments, Mode},
+    cleanup::remove_layout,
     error::{Code, Error, Result},
-    kernel::{GracePeriod, MappedArray},
+    kernel::GracePeriod,
+    load::{load, pinned_capacity, table_maps, take},
     netns::{self, Interface, NetNs},
-    pins::{self, AttachmentName, Pins},
-    table::{Maps, Table},
+    pins::Pins,
+    table::Table,
 };
 use aya::{
-    Ebpf, EbpfLoader,
-    maps::{HashMap, Map, MapData, MapError, PerCpuHashMap, PerCpuValues, Queue, RingBuf},
-    programs::{SchedClassifier, tc::TcHandle},
+    Ebpf,
+    maps::{MapData, MapError, PerCpuHashMap, PerCpuValues, RingBuf},
+    programs::tc::TcHandle,
     util::nr_cpus,
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    os::fd::AsFd as _,
-    path::{Path, PathBuf},
-};
-use types::{FlowRecord, HookCounters, HookReport, SweepLimits, TableReport, TableState, hook_id, maps, programs};
-
-/// The BPF programs, built from bpf-rs.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/mermin.bpf.o"));
-
-/// How many hooks can be counted; HOOKS has an entry for each.
-const MAX_HOOKS: u32 = 8192;
-const RING_RECORD_BYTES: u32 = 16;
-const PAGE_BYTES: u32 = 4096;
+use std::path::Path;
+use types::{FlowRecord, HookCounters, HookReport, SweepLimits, TableReport, hook_id, maps};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -255,142 +246,4 @@ fn open_pins(options: &OpenOptions) -> Result<(Option<Pins>, String)> {
         Err(error) if error.code == Code::Locked => Err(error),
         Err(error) => Ok((None, error.message)),
     }
-}
-
-/// `pinned`: the size of a table that is there already.
-fn load(options: &OpenOptions, pins: Option<&Pins>, pinned: Option<u32>) -> Result<Ebpf> {
-    let capacity = pinned.unwrap_or(options.flow_capacity);
-    let high_water = u64::from(capacity) * u64::from(options.high_water_percent) / 100;
-    let ring_bytes = (options.event_capacity.saturating_mul(RING_RECORD_BYTES)).next_power_of_two().max(PAGE_BYTES);
-    let mut loader = EbpfLoader::new();
-    loader
-        .map_max_entries(maps::FLOW_STATS, capacity)
-        .map_max_entries(maps::FLOW_EXPORTED, capacity)
-        .map_max_entries(maps::FLOW_INDEX, capacity)
-        .map_max_entries(maps::FREE_SLOTS, capacity)
-        .map_max_entries(maps::HOOKS, MAX_HOOKS)
-        .map_max_entries(maps::FLOW_EVENTS, ring_bytes)
-        .override_global("HIGH_WATER", &high_water, true)
-        .override_global("RACE_WINDOW", &options.race_window, true);
-    if let Some(pins) = pins {
-        for name in maps::ALL {
-            loader.map_pin_path(name, pins.layout.join(name));
-        }
-    }
-    let mut ebpf = loader.load(OBJECT)?;
-    for name in programs::ALL {
-        let program = ebpf
-            .program_mut(name)
-            .ok_or_else(|| Error::new(Code::System, format!("the BPF object has no program {name}")))?;
-        let program: &mut SchedClassifier = program.try_into()?;
-        program.load()?;
-    }
-    Ok(ebpf)
-}
-
-/// The size of the pinned table, which it keeps. One that an agent did not live to finish is removed: some of its maps
-/// may be missing, and no program can have used it.
-fn pinned_capacity(pins: &Pins) -> Result<Option<u32>> {
-    let open = |name| MapData::from_pin(pins.layout.join(name)).ok();
-    let capacity = |name| open(name).and_then(|map| map.info().ok()).map(|info| info.max_entries());
-    let is_ready = || -> Option<bool> {
-        let state = open(maps::TABLE_STATE)?;
-        let state = MappedArray::<TableState>::new(state.fd().as_fd(), 1).ok()?;
-        // SAFETY: a mapped word that only loaders write.
-        Some(unsafe { std::ptr::read_volatile(&raw const (*state.at(0)).ready) } != 0)
-    };
-    let sized = [maps::FLOW_STATS, maps::FLOW_EXPORTED, maps::FLOW_INDEX, maps::FREE_SLOTS].map(capacity);
-    if is_ready() == Some(true) && sized[0].is_some() && sized.iter().all(|size| *size == sized[0]) {
-        return Ok(sized[0]);
-    }
-    pins.unpin_maps()?;
-    Ok(None)
-}
-
-fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
-    ebpf.take_map(name).ok_or_else(|| Error::new(Code::System, format!("the BPF object has no map {name}")))
-}
-
-fn table_maps(ebpf: &mut Ebpf) -> Result<Maps> {
-    let slots = take_array(ebpf, maps::FLOW_STATS)?;
-    let exported = take_array(ebpf, maps::FLOW_EXPORTED)?;
-    let state = take_array(ebpf, maps::TABLE_STATE)?;
-    Ok(Maps {
-        slots,
-        exported,
-        state,
-        index: HashMap::try_from(take(ebpf, maps::FLOW_INDEX)?)?,
-        free: Queue::try_from(take(ebpf, maps::FREE_SLOTS)?)?,
-    })
-}
-
-/// Maps an array with the size that the kernel says it has: a pinned one may differ from what was asked for.
-fn take_array<T>(ebpf: &mut Ebpf, name: &str) -> Result<MappedArray<T>> {
-    let Map::Array(data) = take(ebpf, name)? else {
-        return Err(Error::new(Code::System, format!("{name} is not an array")));
-    };
-    let info = data.info()?;
-    if info.value_size() as usize != size_of::<T>() {
-        return Err(Error::new(Code::System, format!("{name} has elements of {} bytes", info.value_size())));
-    }
-    MappedArray::new(data.fd().as_fd(), info.max_entries())
-}
-
-/// Removes the pins of another layout: attachments first. Returns how many attachments there were.
-fn remove_layout(layout: &Path, handle: TcHandle) -> Result<u32> {
-    let mut removed = 0;
-    for file in pins::list(layout) {
-        let path = layout.join(&file);
-        match AttachmentName::parse(&file) {
-            Some(name) => {
-                attach::remove_pinned(&path, &name, handle)?;
-                removed += 1;
-            }
-            None => pins::unpin(&path)?,
-        }
-    }
-    pins::remove_dir(layout)?;
-    Ok(removed)
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CleanupOptions {
-    pub pin_root: String,
-    /// Empty: all instances.
-    pub instance: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CleanupReport {
-    pub instances: Vec<String>,
-    /// Left alone, because their agents run.
-    pub running: Vec<String>,
-    pub attachments: u32,
-}
-
-/// Removes what agents left: attachments, maps, directories. A named instance whose agent runs is an error.
-pub fn cleanup(options: &CleanupOptions) -> Result<CleanupReport> {
-    let root = PathBuf::from(&options.pin_root);
-    let mut report = CleanupReport { instances: Vec::new(), running: Vec::new(), attachments: 0 };
-    for instance in pins::list(&root) {
-        if !options.instance.is_empty() && options.instance != instance {
-            continue;
-        }
-        let pins = match Pins::open(&root, &instance) {
-            Err(error) if error.code == Code::Locked && options.instance.is_empty() => {
-                report.running.push(instance);
-                continue;
-            }
-            pins => pins?,
-        };
-        for layout in pins.foreign_layouts().into_iter().chain([pins.layout.clone()]) {
-            report.attachments += remove_layout(&layout, attach::handle_of(&instance))?;
-        }
-        std::fs::create_dir_all(&pins.layout).map_err(|error| Error::io("cannot clean up", &error))?;
-        pins.remove()?;
-        report.instances.push(instance);
-    }
-    Ok(report)
 }
