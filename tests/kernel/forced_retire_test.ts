@@ -83,7 +83,7 @@ for (const { flows, raceWindow, packets: total } of cases) {
       session.detach(0);
       retired += await retireAll(session, records, packets);
 
-      assert.ok(retired > flows * 20, `only ${retired} flows were retired`);
+      assert.ok(retired > 2 * flows, `only ${retired} flows were retired`);
       const sent = ports.filter(([, count]) => count > 0).sort(([a], [b]) => a - b);
       assert.deepEqual([...packets].sort(([a], [b]) => a - b), sent);
       const { used, created, freed, leaked, hooks } = session.counters();
