@@ -3,6 +3,7 @@
 use crate::{
     error::{Code, Error, Result},
     kernel,
+    load::program,
     netns::{self, NetNs},
     pins::{self, AttachmentName, Pins},
 };
@@ -92,7 +93,7 @@ impl Attachments {
                 let link = mode == Mode::Tcx;
                 let priority = if link { 0 } else { this.options.tc_priority };
                 let at = AttachmentName { link, netns, ifindex, egress, priority };
-                let program = program(ebpf, ethernet, egress)?;
+                let program = program(ebpf, program_name(ethernet, egress))?;
                 let hold = if link {
                     this.attach_tcx(program, pins, &at, name)
                 } else {
@@ -193,8 +194,8 @@ impl Attachments {
         let same_hook = |name: &AttachmentName| {
             (name.netns, name.ifindex, name.egress) == (at.netns, at.ifindex, at.egress) && name != at
         };
-        let others = pins.attachments().into_iter().filter(same_hook);
-        others.into_iter().try_for_each(|name| remove_here(&pins.path(&name), &name, self.handle))
+        let mut others = pins.attachments().into_iter().filter(same_hook);
+        others.try_for_each(|name| remove_here(&pins.path(&name), &name, self.handle))
     }
 
     /// Detaches from one interface; must run inside the namespace. One that is gone already is fine.
@@ -291,17 +292,13 @@ fn adopt(program: &mut SchedClassifier, path: &Path) -> Result<Option<PinnedLink
     PinnedLink::from_pin(path).map(Some).map_err(|error| Error::chain("cannot reopen a pinned link", &error))
 }
 
-fn program(ebpf: &mut Ebpf, ethernet: bool, egress: bool) -> Result<&mut SchedClassifier> {
-    let name = match (ethernet, egress) {
+fn program_name(ethernet: bool, egress: bool) -> &'static str {
+    match (ethernet, egress) {
         (true, false) => programs::ETHER_INGRESS,
         (true, true) => programs::ETHER_EGRESS,
         (false, false) => programs::IP_INGRESS,
         (false, true) => programs::IP_EGRESS,
-    };
-    let program = ebpf
-        .program_mut(name)
-        .ok_or_else(|| Error::new(Code::System, format!("the BPF object has no program {name}")))?;
-    Ok(program.try_into()?)
+    }
 }
 
 fn direction(egress: bool) -> TcAttachType {

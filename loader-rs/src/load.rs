@@ -45,13 +45,17 @@ pub fn load(options: &OpenOptions, pins: Option<&Pins>, pinned: Option<u32>) -> 
     }
     let mut ebpf = loader.load(OBJECT)?;
     for name in programs::ALL {
-        let program = ebpf
-            .program_mut(name)
-            .ok_or_else(|| Error::new(Code::System, format!("the BPF object has no program {name}")))?;
-        let program: &mut SchedClassifier = program.try_into()?;
-        program.load()?;
+        program(&mut ebpf, name)?.load()?;
     }
     Ok(ebpf)
+}
+
+/// The program of this name.
+pub fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier> {
+    let program = ebpf
+        .program_mut(name)
+        .ok_or_else(|| Error::new(Code::System, format!("the BPF object has no program {name}")))?;
+    Ok(program.try_into()?)
 }
 
 /// The size of the pinned table, which it keeps. One that an agent did not live to finish is removed: some of its maps

@@ -1,7 +1,7 @@
 // Generated from bpf-rs/types by `deno task generate`; do not edit.
 // Byte offsets of the structs that the loader and the BPF programs share.
 
-export const LAYOUT_HASH = "cd0155a2b4f2f99a";
+export const LAYOUT_HASH = "fdff3df7244760be";
 
 export const FlowKey = {
   size: 40,
@@ -36,10 +36,9 @@ export const FlowSlot = {
   syn: 120,
   synAck: 122,
   pad0: 124,
-  firstNs: 128,
-  otherHook: 136,
-  other: 152,
-  pad1: 184,
+  otherHook: 128,
+  other: 144,
+  pad1: 176,
 } as const;
 
 export const Exported = {

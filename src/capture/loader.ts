@@ -1,5 +1,7 @@
 /** The kernel as TypeScript sees it. `ffi_loader.ts` is the real one, `testing.ts` a fake. */
 
+import type { PollLimits } from "../flow/timeouts.ts";
+
 /** One network interface of the watched namespace. */
 export interface NetworkInterface {
   name: string;
@@ -44,15 +46,8 @@ export interface OpenReport {
   foreignLayouts: string[];
 }
 
-/** When a flow is due, in milliseconds, and what counts as a full table, in entries. */
-export interface SweepLimits {
-  activeMs: number;
-  genericIdleMs: number;
-  icmpIdleMs: number;
-  tcpIdleMs: number;
-  tcpFinMs: number;
-  tcpRstMs: number;
-  udpIdleMs: number;
+/** When a flow is due, and what counts as a full table, in entries. */
+export interface SweepLimits extends PollLimits {
   highWater: number;
   lowWater: number;
   /** Ends every flow now. */

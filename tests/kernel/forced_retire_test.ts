@@ -6,34 +6,19 @@
  */
 
 import assert from "node:assert/strict";
-import { openLoader } from "../../src/capture/ffi_loader.ts";
-import { type CaptureSession, FlowRecords, type SweepLimits } from "../../src/capture/mod.ts";
+import { type CaptureSession, FlowRecords } from "../../src/capture/mod.ts";
 import { Network } from "../harness/netns.ts";
 import { Traffic } from "../harness/traffic.ts";
+import { builtLoader, NOTHING_DUE, sessionOptions } from "./session.ts";
 
 const PORT = 7000;
-const CAPACITY = 4096;
-const HOUR_MS = 3_600_000;
-const LIMITS: SweepLimits = {
-  activeMs: HOUR_MS,
-  genericIdleMs: HOUR_MS,
-  icmpIdleMs: HOUR_MS,
-  tcpIdleMs: HOUR_MS,
-  tcpFinMs: HOUR_MS,
-  tcpRstMs: HOUR_MS,
-  udpIdleMs: HOUR_MS,
-  highWater: CAPACITY,
-  lowWater: CAPACITY,
-  force: true,
-};
-
 /** Packets by source port; the flows' other port is `PORT`. */
 type Packets = Map<number, number>;
 
 /** Retires everything once and adds what the records hold. */
 async function retireAll(session: CaptureSession, records: FlowRecords, packets: Packets): Promise<number> {
   let retired = 0;
-  await session.sweep(LIMITS);
+  await session.sweep({ ...NOTHING_DUE, force: true });
   for (let count = session.read(); count > 0; count = session.read()) {
     for (let i = 0; i < count; i++) {
       records.seek(i);
@@ -59,17 +44,7 @@ for (const { flows, raceWindow, packets: total } of cases) {
     await using network = await Network.create();
     const { left, right } = network;
     await using _sink = await traffic.sink(right.namespace, PORT, 1);
-    const loader = openLoader(new URL("../../bin/libmermin_loader.so", import.meta.url).pathname);
-    const { session } = loader.open({
-      pinRoot: "",
-      instance: "",
-      flowCapacity: CAPACITY,
-      eventCapacity: 1024,
-      highWaterPercent: 100,
-      networkNamespace: left.namespace.path,
-      attach: { mode: "auto", tcxFirst: true, tcPriority: 1 },
-      raceWindow,
-    });
+    const { session } = builtLoader().open(sessionOptions(left, { raceWindow }));
     try {
       session.attach(left.interfaceName);
       const records = new FlowRecords(session.records);

@@ -1,56 +1,21 @@
 /** The loader by itself: what it finds in the kernel and in its pins, and what becomes of it. */
 
 import assert from "node:assert/strict";
-import { openLoader } from "../../src/capture/ffi_loader.ts";
-import {
-  type CaptureSession,
-  FlowRecords,
-  LoaderError,
-  type OpenOptions,
-  type SweepLimits,
-} from "../../src/capture/mod.ts";
+import { type CaptureSession, FlowRecords, LoaderError } from "../../src/capture/mod.ts";
 import { prepareBpffs } from "../harness/agent.ts";
 import { type End, Network, uniqueName } from "../harness/netns.ts";
 import { PIN_ROOT } from "../harness/programs.ts";
 import { run } from "../harness/process.ts";
 import { Traffic } from "../harness/traffic.ts";
+import { builtLoader, NOTHING_DUE, sessionOptions } from "./session.ts";
 
 const PORT = 7000;
 const UDP = 17;
-const HOUR_MS = 3_600_000;
-const LIMITS: SweepLimits = {
-  activeMs: HOUR_MS,
-  genericIdleMs: HOUR_MS,
-  icmpIdleMs: HOUR_MS,
-  tcpIdleMs: HOUR_MS,
-  tcpFinMs: HOUR_MS,
-  tcpRstMs: HOUR_MS,
-  udpIdleMs: HOUR_MS,
-  highWater: 1024,
-  lowWater: 1024,
-  force: false,
-};
-
-const loader = () => openLoader(new URL("../../bin/libmermin_loader.so", import.meta.url).pathname);
-
-function options(end: End, change: Partial<OpenOptions> = {}): OpenOptions {
-  return {
-    pinRoot: "",
-    instance: "",
-    flowCapacity: 1024,
-    eventCapacity: 1024,
-    highWaterPercent: 100,
-    networkNamespace: end.namespace.path,
-    attach: { mode: "auto", tcxFirst: true, tcPriority: 1 },
-    ...change,
-  };
-}
-
 /** Ends all flows and returns the UDP packets in their records. */
 async function drain(session: CaptureSession): Promise<number> {
   const records = new FlowRecords(session.records);
   let packets = 0;
-  await session.sweep({ ...LIMITS, force: true });
+  await session.sweep({ ...NOTHING_DUE, force: true });
   for (let count = session.read(); count > 0; count = session.read()) {
     for (let i = 0; i < count; i++) {
       records.seek(i);
@@ -70,7 +35,7 @@ Deno.test("forget() ends the flows of an interface that is gone: another one cou
   await using network = await Network.create();
   const { left, right } = network;
   await using _sink = await traffic.sink(right.namespace, PORT, 1);
-  const { session } = loader().open(options(left));
+  const { session } = builtLoader().open(sessionOptions(left));
   try {
     const { index } = session.attach(left.interfaceName);
     await blast(traffic, left, right, 1000);
@@ -95,13 +60,13 @@ Deno.test("open() makes a table anew that an agent did not live to finish, whate
   const { left } = network;
   for (const map of ["FLOW_EXPORTED", "FREE_SLOTS", "TABLE_STATE"]) {
     const instance = uniqueName("i");
-    const pinned = options(left, { pinRoot: PIN_ROOT, instance, flowCapacity: 64 });
-    const { session, report } = loader().open(pinned);
+    const pinned = sessionOptions(left, { pinRoot: PIN_ROOT, instance, flowCapacity: 64 });
+    const { session, report } = builtLoader().open(pinned);
     assert.deepEqual([report.pinned, report.reused, report.capacity], [true, false, 64]);
     session.close(true);
     const found = await run(["find", `${PIN_ROOT}/${instance}`, "-mindepth", "2", "!", "-name", map]);
     for (const path of found.trim().split("\n")) await run(["rm", path]);
-    const again = loader().open({ ...pinned, flowCapacity: 128 });
+    const again = builtLoader().open({ ...pinned, flowCapacity: 128 });
     assert.deepEqual([again.report.pinned, again.report.reused, again.report.capacity], [true, false, 128], map);
     assert.equal(again.session.counters().used, 0);
     again.session.close(false);
@@ -111,21 +76,21 @@ Deno.test("open() makes a table anew that an agent did not live to finish, whate
 Deno.test("open() keeps the size of a table that it takes over", async () => {
   await prepareBpffs();
   await using network = await Network.create();
-  const pinned = options(network.left, { pinRoot: PIN_ROOT, instance: uniqueName("i"), flowCapacity: 64 });
-  loader().open(pinned).session.close(true);
-  const { session, report } = loader().open({ ...pinned, flowCapacity: 128 });
+  const pinned = sessionOptions(network.left, { pinRoot: PIN_ROOT, instance: uniqueName("i"), flowCapacity: 64 });
+  builtLoader().open(pinned).session.close(true);
+  const { session, report } = builtLoader().open({ ...pinned, flowCapacity: 128 });
   assert.deepEqual([report.pinned, report.reused, report.capacity], [true, true, 64]);
   session.close(false);
 });
 
 Deno.test("a closed session answers with an error, also when there is a newer one", async () => {
   await using network = await Network.create();
-  const first = loader().open(options(network.left)).session;
+  const first = builtLoader().open(sessionOptions(network.left)).session;
   first.close(false);
-  const { session } = loader().open(options(network.left));
+  const { session } = builtLoader().open(sessionOptions(network.left));
   try {
     assert.throws(() => first.counters(), LoaderError);
-    await assert.rejects(() => first.sweep(LIMITS), LoaderError);
+    await assert.rejects(() => first.sweep(NOTHING_DUE), LoaderError);
     assert.equal(session.counters().used, 0);
   } finally {
     session.close(false);
@@ -138,11 +103,11 @@ Deno.test("attach() replaces what was left on the hook in the other mode before 
   await using network = await Network.create();
   const { left, right } = network;
   await using _sink = await traffic.sink(right.namespace, PORT, 1);
-  const pinned = options(left, { pinRoot: PIN_ROOT, instance: uniqueName("i") });
-  const clsact = loader().open({ ...pinned, attach: { ...pinned.attach, mode: "clsact" } }).session;
+  const pinned = sessionOptions(left, { pinRoot: PIN_ROOT, instance: uniqueName("i") });
+  const clsact = builtLoader().open({ ...pinned, attach: { ...pinned.attach, mode: "clsact" } }).session;
   clsact.attach(left.interfaceName);
   clsact.close(true);
-  const { session } = loader().open(pinned);
+  const { session } = builtLoader().open(pinned);
   try {
     session.attach(left.interfaceName);
     await blast(traffic, left, right, 100);

@@ -98,7 +98,6 @@ fn create(parsed: &Parsed, ifindex: u32, egress: bool, now: u64) -> Result<Optio
         (*slot).owner_ifindex = ifindex;
         (*slot).first_side = parsed.side;
         (*slot).first_egress = egress as u8;
-        (*slot).first_ns = now;
         (*slot).window_first_ns = now;
         (*slot).last_ns = now;
     }

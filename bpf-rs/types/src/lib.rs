@@ -150,11 +150,10 @@ shared! {
         pub syn_ack: [u8; 2],
         pub pad0: [u8; 4],
 
-        pub first_ns: u64,
         /// Per side: the one other hook that is counted too, in case the owner never sees this side; 0 is none.
         pub other_hook: [u64; 2],
         pub other: [Counters; 2],
-        pub pad1: [u8; 8],
+        pub pad1: [u8; 16],
     }
 
     /// What was already exported of a slot. Written by the loader only, pinned, so that a restart goes on exactly.

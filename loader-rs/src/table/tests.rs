@@ -33,7 +33,7 @@ fn slot(protocol: u8) -> FlowSlot {
     let mut slot = FlowSlot { state: SLOT_LIVE, owner_ifindex: 3, ..FlowSlot::ZERO };
     slot.key.protocol = protocol;
     slot.protocol = protocol;
-    (slot.first_ns, slot.window_first_ns, slot.last_ns) = (1, 1, 1);
+    (slot.window_first_ns, slot.last_ns) = (1, 1);
     slot.counted = [counters(1), counters(1)];
     slot
 }
