@@ -2,9 +2,11 @@
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
 export type LogFormat = "text" | "json";
-export type LogFields = Record<string, string | number | boolean>;
+/** What a line tells besides its text; the names of the line's own parts are taken. */
+export type LogFields = Record<string, string | number | boolean> & { readonly [own in OwnName]?: never };
+type OwnName = "time" | "level" | "component" | "event" | "message";
 
-/** Writes log lines. `event` is a stable snake_case name, `text` lower-case words for people. */
+/** Writes log lines. `event` is a stable name of `LOG_EVENTS` (src/log_events.ts), `text` lower-case words for people. */
 export interface Logger {
   debug(event: string, text: string, fields?: LogFields): void;
   info(event: string, text: string, fields?: LogFields): void;
@@ -46,8 +48,8 @@ interface Line {
 
 /** Owns what all loggers of a process share: level, format, output and rate limit. */
 export class Log {
-  readonly #rank: number;
-  readonly #format: (timeMs: number, line: Line) => string;
+  #rank: number;
+  #format: (timeMs: number, line: Line) => string;
   readonly #write: (line: string) => void;
   readonly #now: () => number;
   readonly #linesPerWindow: number;
@@ -56,12 +58,22 @@ export class Log {
   readonly #windows = new Map<string, Window>();
 
   constructor({ level, format, write, now, linesPerWindow = 10, windowMs = 10_000 }: LogOptions) {
-    this.#rank = LEVELS.indexOf(level);
-    this.#format = format === "json" ? formatJson : formatText;
+    this.#rank = rankOf(level);
+    this.#format = formatterOf(format);
     this.#write = write;
     this.#now = now;
     this.#linesPerWindow = linesPerWindow;
     this.#windowMs = windowMs;
+  }
+
+  /** Changes which lines are left out; all loggers follow at once. */
+  setLevel(level: LogLevel): void {
+    this.#rank = rankOf(level);
+  }
+
+  /** Changes how lines are written; all loggers follow at once. */
+  setFormat(format: LogFormat): void {
+    this.#format = formatterOf(format);
   }
 
   /** The logger of one component. */
@@ -83,7 +95,7 @@ export class Log {
   }
 
   #log(line: Line): void {
-    if (LEVELS.indexOf(line.level) < this.#rank) return;
+    if (rankOf(line.level) < this.#rank) return;
     const nowMs = this.#now();
     this.#report(nowMs);
     const key = `${line.component} ${line.event}`;
@@ -113,6 +125,10 @@ export class Log {
   }
 }
 
+function rankOf(level: LogLevel): number {
+  return LEVELS.indexOf(level);
+}
+
 /** The format that the setting asks for; `auto` is text on a terminal, else JSON. */
 export function resolveLogFormat(setting: LogFormat | "auto", isTerminal: boolean): LogFormat {
   return setting === "auto" ? isTerminal ? "text" : "json" : setting;
@@ -126,6 +142,10 @@ export function writeToStderr(line: string): void {
   } catch {
     // Nobody reads our log any more (closed pipe, full disk), and there is no other place to say so. Flows matter more.
   }
+}
+
+function formatterOf(format: LogFormat): (timeMs: number, line: Line) => string {
+  return format === "json" ? formatJson : formatText;
 }
 
 function formatJson(timeMs: number, { level, component, event, text, fields }: Line): string {

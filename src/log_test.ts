@@ -26,9 +26,10 @@ Deno.test("Log writes JSON lines", () => {
   ]);
 });
 
-Deno.test("Log keeps its own JSON names when a field has one of them", () => {
+Deno.test("Log keeps its own JSON names when fields from outside have one of them", () => {
   const { logger, parsed } = recorded();
-  logger.info("started", "ready", { event: "other", message: "other", level: "other" });
+  const counts: Record<string, number> = { event: 1, message: 2, level: 3 };
+  logger.info("started", "ready", { ...counts });
   assert.deepEqual(parsed()[0], {
     time: "2026-11-23T08:30:00.005Z",
     level: "info",
@@ -73,6 +74,16 @@ Deno.test("Log leaves out lines below its level", () => {
     logger.error("d", "d");
     assert.equal(lines.length, count, level);
   }
+});
+
+Deno.test("Log.setLevel() takes effect for the loggers that are there", () => {
+  const { log, logger, lines } = recorded({ level: "warn" });
+  logger.info("a", "a");
+  log.setLevel("debug");
+  logger.debug("b", "b");
+  log.setLevel("error");
+  logger.warn("c", "c");
+  assert.deepEqual(lines.map((line) => JSON.parse(line).event), ["b"]);
 });
 
 Deno.test("Logger.child() names another component", () => {

@@ -29,6 +29,7 @@ function setUp(exporters = [new FakeExporter()], maxWaitingSpans = 100) {
   const producer = new Producer({
     ...{ session, builder, exporters, maxWaitingSpans },
     limits: LIMITS,
+    onSwept: () => {},
     intervalMs: 5000,
   });
   return { session, exporters, producer };
@@ -56,30 +57,30 @@ Deno.test("Producer.sweep() hands every record to every exporter, over as many r
     await t.step(`${records} records`, async () => {
       const { session, exporters, producer } = setUp([new FakeExporter(), new FakeExporter()]);
       session.due.push(flows(records));
-      assert.equal(await producer.sweep(false), records);
+      assert.equal(await producer.sweep(), records);
       assert.deepEqual(session.calls, ["sweep", ...reads]);
       for (const { ports } of exporters) assert.deepEqual(ports, portsUpTo(records));
-      const { spans, packets, sweeps } = producer.stats;
-      assert.deepEqual({ spans, packets, sweeps }, { spans: records, packets: 5 * records, sweeps: 1 });
+      const { spans, sweeps } = producer.stats;
+      assert.deepEqual({ spans, sweeps }, { spans: records, sweeps: 1 });
     });
   }
 });
 
 Deno.test("Producer.sweep() gives the loader its limits", async () => {
   const { session, producer } = setUp();
-  await producer.sweep(false);
-  await producer.sweep(true);
+  await producer.sweep();
+  await producer.close(0, false);
   assert.deepEqual(session.sweeps[0], { ...LIMITS, force: false });
   assert.deepEqual(session.sweeps.at(-1), { ...LIMITS, force: true });
 });
 
-Deno.test("Producer.sweep() with force also takes what an earlier sweep left behind", async () => {
+Deno.test("Producer.close() also takes what an earlier sweep left behind", async () => {
   const { session, exporters, producer } = setUp();
   session.due.push(flows(2));
   // Another sweep found these and did not come to read them.
   await session.sweep({ ...LIMITS, force: false });
   session.due.push(flows(3, 3));
-  assert.equal(await producer.sweep(true), 5);
+  assert.deepEqual(await producer.close(0, false), { spans: 5, isComplete: true });
   assert.deepEqual(exporters[0].ports, portsUpTo(5));
 });
 
@@ -95,25 +96,34 @@ Deno.test("Producer.sweep() leaves records in the kernel while an exporter is be
   const made = setUp([new FakeExporter(), slow]);
   session = made.session;
   session.due.push(flows(1));
-  assert.equal(await made.producer.sweep(false), 1);
-  assert.deepEqual(seen, [0, 0, 0, 0]);
+  assert.equal(await made.producer.sweep(), 1);
+  // The last look is to tell the loader what waits.
+  assert.deepEqual(seen, [0, 0, 0, 0, 1]);
 });
 
 Deno.test("Producer.sweep() does not wait for ever for an exporter", async () => {
   const { session, producer } = setUp([new FakeExporter(() => 1_000_000)]);
   session.due.push(flows(9));
   await withFastClock(400, async () => {
-    assert.equal(await producer.sweep(false), 9);
+    assert.equal(await producer.sweep(), 9);
   });
 });
 
-Deno.test("Producer.sweep() waits for an exporter until the time that it is told", async (t) => {
-  const cases: [name: string, untilMs: number | undefined, isSlowForMs: number, isBehind: boolean][] = [
-    ["a second, unless told", undefined, 4000, true],
-    ["as long as it is told", 20_000, 4000, false],
-    ["and no longer", 20_000, 1_000_000, true],
+Deno.test("Producer.sweep() waits a second for an exporter, close() until the time that it is told", async (t) => {
+  const cases: [
+    name: string,
+    untilMs: number | undefined,
+    leavesRest: boolean,
+    isSlowForMs: number,
+    exported: number,
+  ][] = [
+    ["a second, unless told", undefined, false, 4000, 9],
+    ["as long as it is told", 20_000, false, 4000, 9],
+    ["and no longer", 20_000, false, 1_000_000, 9],
+    ["as long as it is told, to leave the rest", 20_000, true, 4000, 9],
+    ["and no longer: the rest stays", 20_000, true, 1_000_000, 0],
   ];
-  for (const [name, untilMs, isSlowForMs, expected] of cases) {
+  for (const [name, untilMs, leavesRest, isSlowForMs, exported] of cases) {
     await t.step(name, async () => {
       let [isBehind, wasBehind] = [false, false];
       const exporter = new FakeExporter(() => {
@@ -123,10 +133,75 @@ Deno.test("Producer.sweep() waits for an exporter until the time that it is told
       exporter.onExport = () => wasBehind ||= isBehind;
       const { session, producer } = setUp([exporter]);
       session.due.push(flows(9));
-      await withFastClock(400, async () => assert.equal(await producer.sweep(true, untilMs), 9));
-      assert.equal(wasBehind, expected);
+      await withFastClock(400, async () => {
+        if (untilMs === undefined) assert.equal(await producer.sweep(), exported);
+        else {
+          const isComplete = exported === 9;
+          assert.deepEqual(await producer.close(untilMs, leavesRest), { spans: exported, isComplete });
+        }
+      });
+      assert.equal(exporter.ports.length, exported);
+      assert.equal(wasBehind, exported > 0 && isSlowForMs > (untilMs ?? 1000));
     });
   }
+});
+
+Deno.test("Producer.sweep() books what the filter drops, by hook, and exports the rest", async () => {
+  const { session, exporters, producer } = setUp();
+  // Four records fit into one read; sources are 443, destinations 1001 to 1006.
+  producer.filter = ({ sourcePort, destinationPort }) =>
+    Math.min(sourcePort, destinationPort) === 443 &&
+    Math.max(sourcePort, destinationPort) > 1004;
+  const records = flows(6).map((values, i) => ({ ...values, hook: (i < 3 ? [4, 5] : [6, 6]) as [number, number] }));
+  session.due.push([
+    ...records,
+    ...flows(1, 1).map((values) => ({ ...values, packetsDelta: [7, 0] as [number, number] })),
+  ]);
+  assert.equal(await producer.sweep(), 2);
+  assert.deepEqual(exporters[0].ports.toSorted(), [1005, 1006]);
+  const { records: read, spans, filtered } = producer.stats;
+  assert.deepEqual({ read, spans, filtered }, { read: 7, spans: 2, filtered: 5 });
+  assert.deepEqual([...session.filtered].toSorted(), [[4, 2 * 3 + 7], [5, 3 * 3], [6, 2 + 3]]);
+});
+
+Deno.test("Producer tells the loader how many records are done with", async (t) => {
+  for (
+    const { name, queued, settled } of [
+      { name: "not those that wait for the slower exporter", queued: [3, 5], settled: 1 },
+      { name: "all without an exporter", queued: [], settled: 6 },
+    ]
+  ) {
+    await t.step(name, async () => {
+      const { session, producer } = setUp(queued.map((count) => new FakeExporter(() => count)));
+      session.due.push(flows(6));
+      await producer.sweep();
+      assert.equal(session.recordsSettled, settled);
+    });
+  }
+  await t.step("again when some were delivered", async () => {
+    let queued = 3;
+    const exporter = new FakeExporter(() => queued);
+    const { session, producer } = setUp([exporter]);
+    session.due.push(flows(3));
+    await producer.sweep();
+    producer.stop();
+    await producer.run();
+    for (queued of [2, 0]) {
+      exporter.onSettled?.();
+      assert.equal(session.recordsSettled, 3 - queued);
+    }
+  });
+});
+
+Deno.test("Producer takes another filter while it runs", async () => {
+  const { session, exporters, producer } = setUp();
+  producer.filter = () => false;
+  session.due.push(flows(2), flows(3));
+  await producer.sweep();
+  producer.filter = () => true;
+  await producer.sweep();
+  assert.deepEqual(exporters[0].ports, portsUpTo(3));
+  assert.deepEqual([producer.stats.spans, producer.stats.filtered], [3, 2]);
 });
 
 Deno.test("Producer.run() sweeps after every wait, until stop()", async () => {
@@ -139,8 +214,9 @@ Deno.test("Producer.run() sweeps after every wait, until stop()", async () => {
     session.endWait(result);
     while (waits() === before) await settled();
   }
-  assert.deepEqual({ ...producer.stats, aliveAtMs: 0 }, { spans: 2, packets: 10, sweeps: 3, wakeups: 1, aliveAtMs: 0 });
-  assert.ok(producer.stats.aliveAtMs > 0);
+  const { aliveAtMs, ...counts } = producer.stats;
+  assert.deepEqual(counts, { spans: 2, filtered: 0, sweeps: 3, records: 2, unread: 0, wakeups: 1 });
+  assert.ok(aliveAtMs > 0);
   producer.stop();
   await running;
   assert.equal(producer.stats.sweeps, 3, "no sweep after stop()");

@@ -1,6 +1,7 @@
 /** The whole configuration: which component's table stands where in the file, and what the agent gets of it. */
 
 import { flowCaptureSettings, parserSettings } from "./capture/config.ts";
+import { CHART_VARIABLES, checkPromises } from "./chart_promises.ts";
 import {
   bool,
   choice,
@@ -8,11 +9,10 @@ import {
   duration,
   group,
   labelled,
-  later,
   load,
   optional,
   override,
-  text,
+  type Setting,
   type ValueOf,
   walk,
 } from "./config/mod.ts";
@@ -23,14 +23,9 @@ import { flowProducerSettings, spanSettings } from "./flow/config.ts";
 import { instrumentSettings } from "./interfaces/config.ts";
 import { attributesSettings, decoratorSettings, informerSettings } from "./kubernetes/config.ts";
 import { apiSettings, metricsSettings } from "./server/config.ts";
+import { ownTracesSettings } from "./traces/config.ts";
 
 const tracesSettings = group("Where records go; standard output when nothing is named.", {
-  stdout: optional(stdoutSettings),
-  otlp: optional(otlpSettings),
-});
-
-const ownTracesSettings = group("The agent's own traces.", {
-  span_format: text("full", "How they are written."),
   stdout: optional(stdoutSettings),
   otlp: optional(otlpSettings),
 });
@@ -50,7 +45,7 @@ export const settings = group("The whole file.", {
   ),
   auto_reload: override(
     { env: "MERMIN_CONFIG_AUTO_RELOAD", flag: "auto-reload" },
-    later("reloading a changed file", bool(false, "Whether a changed file is applied at once.")),
+    bool(false, "Whether a changed file is applied while the agent runs; SIGHUP does the same."),
   ),
   on_exit: choice(
     ["auto", "keep", "detach"],
@@ -77,7 +72,7 @@ export const settings = group("The whole file.", {
   internal: labelled("The later spelling of api and metrics, and the agent's own traces.", {
     server: optional(apiSettings),
     metrics: optional(metricsSettings),
-    traces: later("tracing of the agent itself", optional(ownTracesSettings)),
+    traces: optional(ownTracesSettings),
   }),
 }, {
   check(value, complain) {
@@ -102,8 +97,21 @@ function samePort(a: ValueOf<typeof apiSettings>, b: ValueOf<typeof apiSettings>
   return a.enabled && b.enabled && a.port === b.port && sameAddress;
 }
 
+/** The whole file as it was read, with its defaults. */
+export type Settings = ValueOf<typeof settings>;
+
+/** The same with `api` and `metrics` under these names, whichever spelling the file has. */
+function inOneSpelling(file: Settings): Settings {
+  return {
+    ...file,
+    api: file.api ?? file.internal.server ?? apiSettings.default,
+    metrics: file.metrics ?? file.internal.metrics ?? metricsSettings.default,
+    internal: { ...file.internal, server: undefined, metrics: undefined },
+  };
+}
+
 /** Both spellings of a setting as one, each group where its component finds it, and standard output if nothing is named. */
-function arrange(file: ValueOf<typeof settings>) {
+export function arrange(file: Settings) {
   const { stdout, otlp } = file.export.traces;
   return {
     logLevel: file.logLevel,
@@ -112,12 +120,16 @@ function arrange(file: ValueOf<typeof settings>) {
     onExit: file.onExit,
     shutdownTimeoutMs: file.shutdownTimeoutMs,
     instrument: file.discovery.instrument,
+    informer: file.discovery.informer.k8s,
+    attributes: file.attributes,
+    filter: file.filter,
     parser: file.parser,
     pipeline: { ...file.pipeline.flowCapture, ...file.pipeline.flowProducer, ...file.pipeline.k8sDecorator },
     span: file.span,
     export: stdout || otlp ? { stdout, otlp } : { stdout: stdoutSettings.default, otlp },
     api: file.api ?? file.internal.server ?? apiSettings.default,
     metrics: file.metrics ?? file.internal.metrics ?? metricsSettings.default,
+    ownTraces: file.internal.traces,
   };
 }
 
@@ -128,11 +140,19 @@ export type Config = ReturnType<typeof arrange>;
 export function environmentNames(): string[] {
   const names = [...walk(settings)].flatMap(([, setting]) => setting.env ?? []);
   return [
+    "KUBECONFIG",
+    "KUBERNETES_SERVICE_HOST",
+    "KUBERNETES_SERVICE_PORT",
+    "MERMIN_ALLOW_NET",
     "MERMIN_ATTACH",
     "MERMIN_CONFIG_PATH",
     "MERMIN_INSTANCE",
+    "NODE_NAME",
+    "POD_NAME",
+    "POD_NAMESPACE",
     "OTEL_SERVICE_NAME",
     "OTEL_RESOURCE_ATTRIBUTES",
+    ...Object.values(CHART_VARIABLES),
     ...names,
   ];
 }
@@ -140,6 +160,8 @@ export function environmentNames(): string[] {
 /** A configuration that was read without a mistake; see `Loaded` for the rest. */
 export interface LoadedConfig {
   readonly config: Config;
+  /** What `config` was made of; a reload compares it. */
+  readonly settings: Settings;
   readonly path?: string;
   readonly warnings: readonly string[];
   readonly notYet: readonly string[];
@@ -151,6 +173,14 @@ export interface LoadedConfig {
  * @throws {ConfigError} with everything that is wrong with it
  */
 export function loadConfig(sources: ConfigSources): LoadedConfig {
-  const { value, ...rest } = load(settings, sources);
-  return { config: arrange(value), ...rest };
+  const table: Setting<Settings> = {
+    ...settings,
+    read(node, at) {
+      const file = settings.read(node, at);
+      if (at.findings.problems.length === 0) checkPromises(arrange(file), sources.env, node, at);
+      return file;
+    },
+  };
+  const { value, ...rest } = load(table, sources);
+  return { config: arrange(value), settings: inOneSpelling(value), ...rest };
 }

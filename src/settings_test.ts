@@ -8,7 +8,11 @@ const loadFile = (file: { [name: string]: Plain }) => loadConfig(sources({ path:
 Deno.test("loadConfig() without a file gives the documented defaults, and flows as text", () => {
   const { config, notYet, warnings, path } = loadConfig(sources());
   deepStrictEqual([notYet, warnings, path], [[], [], undefined]);
-  const { instrument, metrics, ...rest } = config;
+  const { instrument, metrics, filter, informer, attributes, ...rest } = config;
+  strictEqual(informer.selectors.length, 15);
+  strictEqual(attributes.source.k8s.association.pod.sources.length, 3);
+  const rules = Object.values(filter).flatMap((block) => Object.values(block));
+  deepStrictEqual(rules, rules.map(() => ({ match: [], notMatch: [] })));
   strictEqual(
     instrument.interfaces.join(" "),
     "veth* tunl* ip6tnl* vxlan* flannel* cali* cilium_* lxc* gke* eni* azure* ovn-k8s*",
@@ -19,6 +23,7 @@ Deno.test("loadConfig() without a file gives the documented defaults, and flows 
     logFormat: "auto",
     autoReload: false,
     onExit: "auto",
+    ownTraces: undefined,
     shutdownTimeoutMs: 28_000,
     parser: { vxlanPort: 4789, genevePort: 6081, wireguardPort: 51820, keyScope: "none" },
     pipeline: {
@@ -71,6 +76,66 @@ Deno.test("loadConfig() refuses two servers on one port unless their addresses d
   ok(servers({ enabled: false }, { port: 8080 })());
 });
 
+Deno.test("loadConfig() refuses other servers than the chart expects", () => {
+  const variables: Record<string, string> = { MERMIN_EXPECTED_API_PORT: "8080", MERMIN_EXPECTED_METRICS_PORT: "10250" };
+  const cases: [file: { [name: string]: Plain }, refused: RegExp | undefined][] = [
+    [{}, undefined],
+    [{ api: { port: 8080 }, metrics: { port: 10250 } }, undefined],
+    [{ metrics: { enabled: false, port: 1 } }, undefined],
+    [
+      { api: { port: 9090 } },
+      /f:1:1: api\.port = 9090: the server would listen on 9090, but the chart's value ports\.api is 8080; make them the same: port = 8080 here, or helm … --set ports\.api=9090$/,
+    ],
+    [{ internal: { metrics: { port: 9100 } } }, /f:1:1: internal\.metrics\.port = 9100: .*ports\.metrics is 10250/],
+    [{ api: { enabled: false } }, /f:1:1: api\.enabled = false: the probes of the chart need this server/],
+    [{ api: { listen_address: "127.0.0.1" } }, /f:1:1: api\.listen_address = "127\.0\.0\.1": the probes/],
+  ];
+  for (const [file, refused] of cases) {
+    const read = () => loadConfig(sources({ path: "f", parse: () => document(file), env: (name) => variables[name] }));
+    if (refused) throws(read, refused);
+    else ok(read());
+    ok(loadFile(file), "outside of the chart nothing is expected");
+  }
+  variables.MERMIN_EXPECTED_API_PORT = "18080";
+  const without = () => loadConfig(sources({ env: (name) => variables[name] }));
+  throws(without, /api\.port: the server would listen on 8080, but the chart's value ports\.api is 18080/);
+});
+
+Deno.test("loadConfig() refuses a stop that lasts longer than the chart's pod may", () => {
+  const cases: [file: { [name: string]: Plain }, seconds: string, refused?: RegExp][] = [
+    [{}, "40"],
+    [{ shutdown_timeout: "39s" }, "40"],
+    [
+      { shutdown_timeout: "1m30s" },
+      "40",
+      /f:1:1: shutdown_timeout = "1m30s": .* killed after 40 s, .*--set terminationGracePeriodSeconds=102$/,
+    ],
+    [{}, "28", /shutdown_timeout: .* killed after 28 s/],
+  ];
+  for (const [file, seconds, refused] of cases) {
+    const env = (name: string) => name === "MERMIN_EXPECTED_GRACE_SECONDS" ? seconds : undefined;
+    const read = () => loadConfig(sources({ path: "f", parse: () => document(file), env }));
+    if (refused) throws(read, refused);
+    else ok(read());
+  }
+  ok(loadFile({ shutdown_timeout: "1m30s" }), "outside of the chart nothing is expected");
+});
+
+Deno.test("loadConfig() leaves the kubelet its port in the node's network, when the server is on", () => {
+  const variables: Record<string, string> = { MERMIN_EXPECTED_METRICS_PORT: "10250", MERMIN_EXPECTED_API_PORT: "8080" };
+  const read = (file: { [name: string]: Plain }) => () =>
+    loadConfig(sources({ path: "f", parse: () => document(file), env: (name) => variables[name] }));
+  ok(read({})());
+  variables.MERMIN_EXPECTED_HOST_NETWORK = "true";
+  throws(read({}), /metrics\.port: with hostNetwork this is the port of the node's kubelet; .*, or enabled = false$/);
+  throws(read({ metrics: { port: 10250 } }), /f:1:1: metrics\.port = 10250: with hostNetwork/);
+  ok(read({ metrics: { enabled: false } })());
+  variables.MERMIN_EXPECTED_METRICS_PORT = "9090";
+  ok(read({ metrics: { port: 9090 } })());
+  variables.MERMIN_EXPECTED_API_PORT = "10250";
+  throws(read({ metrics: { port: 9090 }, api: { port: 10250 } }), /api\.port = 10250: .*ports\.api$/);
+});
+
 Deno.test("loadConfig() exports only where the file says, once it says so", () => {
   const exported = (traces: Plain) => loadFile({ export: { traces } }).config.export;
   deepStrictEqual(exported({}), { stdout: { format: "text" }, otlp: undefined });
@@ -101,25 +166,23 @@ Deno.test("loadConfig() never shows the password of an endpoint", () => {
 Deno.test("loadConfig() lists what has no effect yet, one line each", () => {
   const { notYet } = loadFile({
     auto_reload: true,
-    parser: { key_scope: "vni" },
+    parser: { vxlan_port: 4790 },
     pipeline: { flow_producer: { workers: 4 } },
-    discovery: { informer: { k8s: { selectors: [{ kind: "pod" }] } } },
-    filter: { source: { port: { match: ["80"] } }, flow: {} },
-    export: { traces: { otlp: { compression: "gzip", tls: { insecure_skip_verify: true }, auth: { bearer: "x" } } } },
-    metrics: { debug_metrics_enabled: true },
-    internal: { traces: { stdout: "text" } },
   });
   deepStrictEqual(notYet.map((line) => line.split(" ")[0]), [
-    "auto_reload",
-    "discovery.informer.k8s",
-    "filter.source",
-    "parser.key_scope",
+    "parser.vxlan_port",
     "pipeline.flow_producer.workers",
-    "export.traces.otlp.auth",
-    "export.traces.otlp.compression",
-    "export.traces.otlp.tls",
-    "metrics.debug_metrics_enabled",
-    "internal.traces",
+  ]);
+});
+
+Deno.test("nothing else has no effect than what looks into tunnels, and what is fixed by design", () => {
+  const unused = [...walk(settings)].filter(([, setting]) => setting.unused !== undefined).map(([path]) => path);
+  deepStrictEqual(unused, [
+    "parser.vxlan_port",
+    "parser.geneve_port",
+    "parser.wireguard_port",
+    "pipeline.flow_producer.workers",
+    "pipeline.flow_producer.worker_queue_capacity",
   ]);
 });
 
@@ -132,11 +195,22 @@ Deno.test("every setting has a name of the file's style and one sentence", () =>
 
 Deno.test("environmentNames() are those of the table and of the command line", () => {
   deepStrictEqual(environmentNames(), [
+    "KUBECONFIG",
+    "KUBERNETES_SERVICE_HOST",
+    "KUBERNETES_SERVICE_PORT",
+    "MERMIN_ALLOW_NET",
     "MERMIN_ATTACH",
     "MERMIN_CONFIG_PATH",
     "MERMIN_INSTANCE",
+    "NODE_NAME",
+    "POD_NAME",
+    "POD_NAMESPACE",
     "OTEL_SERVICE_NAME",
     "OTEL_RESOURCE_ATTRIBUTES",
+    "MERMIN_EXPECTED_API_PORT",
+    "MERMIN_EXPECTED_METRICS_PORT",
+    "MERMIN_EXPECTED_HOST_NETWORK",
+    "MERMIN_EXPECTED_GRACE_SECONDS",
     "MERMIN_LOG_LEVEL",
     "MERMIN_CONFIG_AUTO_RELOAD",
   ]);

@@ -11,8 +11,8 @@ const ONLY_IN: OnlyIn[] = [
   { text: "Deno.exit", files: ["src/main.ts"] },
 ];
 
-/** Folders that decide and therefore import nothing but their own files and packages that only compute. */
-const PURE_FOLDERS = ["src/flow/", "src/filter/"];
+/** Folders that decide and therefore import nothing but their own files, those named here, and packages that only compute. */
+const PURE_FOLDERS: Record<string, string[]> = { "src/flow/": [], "src/filter/": ["src/flow/"] };
 const PURE_PACKAGES = ["@noble/hashes/"];
 /** Files of such a folder that decide nothing: tests, and the tables that others read. */
 const BESIDE = /(_test|_bench|\/testing|\/config|\/metrics)\.ts$/;
@@ -25,10 +25,14 @@ export function brokenRules(path: string, source: string): string[] {
   const code = source.replace(COMMENT, "");
   const calls = ONLY_IN.filter(({ text, files }) => code.includes(text) && !files.includes(path))
     .map(({ text, files }) => `${path}: only ${files.join(", ")} may use ${text}`);
-  const folder = PURE_FOLDERS.find((pure) => path.startsWith(pure));
+  const folder = Object.keys(PURE_FOLDERS).find((pure) => path.startsWith(pure));
   if (!folder || BESIDE.test(path)) return calls;
   const imports = [...code.matchAll(IMPORT)].map(([, specifier]) => specifier)
-    .filter((specifier) => ![folder, ...PURE_PACKAGES].some((allowed) => resolve(path, specifier).startsWith(allowed)))
+    .filter((specifier) =>
+      ![folder, ...PURE_FOLDERS[folder], ...PURE_PACKAGES].some((allowed) =>
+        resolve(path, specifier).startsWith(allowed)
+      )
+    )
     .map((specifier) => `${path}: ${folder} imports only its own files, not "${specifier}"`);
   return [...calls, ...imports];
 }
@@ -39,7 +43,8 @@ function resolve(path: string, specifier: string): string {
   return new URL(specifier, `file:///${path}`).pathname.slice(1);
 }
 
-function* typeScriptFiles(folder: string): Generator<string> {
+/** Every TypeScript file in a folder. */
+export function* typeScriptFiles(folder: string): Generator<string> {
   for (const { name, isDirectory } of Deno.readDirSync(folder)) {
     if (isDirectory) yield* typeScriptFiles(`${folder}/${name}`);
     else if (name.endsWith(".ts")) yield `${folder}/${name}`;

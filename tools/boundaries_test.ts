@@ -16,6 +16,8 @@ const cases = [
   { name: "allows flow a hash", path: "src/flow/a.ts", source: 'import { b } from "@noble/hashes/c.js";', broken: 0 },
   { name: "allows a table of settings anything", path: "src/flow/config.ts", source: 'import "../c.ts";', broken: 0 },
   { name: "finds a dynamic import in filter", path: "src/filter/a.ts", source: 'await import("node:fs")', broken: 1 },
+  { name: "allows filter to know flows", path: "src/filter/a.ts", source: 'import "../flow/b.ts";', broken: 0 },
+  { name: "finds filter in flow", path: "src/flow/a.ts", source: 'import "../filter/b.ts";', broken: 1 },
   { name: "finds a re-export out of flow", path: "src/flow/a.ts", source: 'export { c } from "../c.ts";', broken: 1 },
   { name: "allows a test in flow anything", path: "src/flow/a_test.ts", source: 'import "node:assert";', broken: 0 },
   { name: "leaves other folders alone", path: "src/export/a.ts", source: 'import { b } from "../log.ts";', broken: 0 },

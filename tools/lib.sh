@@ -3,16 +3,9 @@
 DENO_VERSION=2.9.6
 RUST_VERSION=1.90.0 # the oldest that builds everything
 BPF_LINKER_VERSION=0.13.0
-GO_VERSION=1.26.6
-OTELCOL_VERSION=$(sed -n 's/^  version: //p' tests/collector/builder.yaml)
-COMMUNITYID_VERSION=1.5.0
-DPKT_VERSION=1.9.8
 
 tools=${MERMIN_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/mermin-tools}
 deno_dir=$tools/deno-$DENO_VERSION
-go_dir=$tools/go-$GO_VERSION
-otelcol_dir=$tools/otelcol-$OTELCOL_VERSION
-python_dir=$tools/python-communityid-$COMMUNITYID_VERSION-dpkt-$DPKT_VERSION
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*" && exit 1; }
@@ -41,7 +34,6 @@ have() { command -v "$1" >/dev/null 2>&1; }
 at_least() { printf '%s\n' "$2" "$1" | sort -VC; }
 has_deno() { at_least "$(deno -V 2>/dev/null | cut -d' ' -f2)" "$DENO_VERSION"; }
 has_cargo() { at_least "$("${1:-cargo}" -V 2>/dev/null | cut -d' ' -f2)" "$RUST_VERSION"; }
-has_go() { at_least "$(go env GOVERSION 2>/dev/null | cut -c3-)" "$GO_VERSION"; }
 
 # Where the Rust that compiles for BPF lives: Debian's or a rustup nightly, with core for that target or its source.
 bpf_rust() {
@@ -62,9 +54,13 @@ use_tools() {
   PATH=$PATH:/usr/sbin:/sbin
   has_deno || PATH=$deno_dir/bin:$PATH
   has_cargo || PATH=/usr/bin:$PATH
-  PATH=$otelcol_dir:$PATH PYTHONPATH=$python_dir DENO_NO_UPDATE_CHECK=1
-  export PATH PYTHONPATH DENO_NO_UPDATE_CHECK
+  [ ! -d tests ] || use_test_tools
+  DENO_NO_UPDATE_CHECK=1
+  export PATH DENO_NO_UPDATE_CHECK
 }
 
 # Programs and maps are pinned there; systemd mounts it, a container often lacks it.
 mount_bpffs() { [ "$(stat -fc %T /sys/fs/bpf)" = bpf_fs ] || mount -t bpf bpf /sys/fs/bpf; }
+
+# The image is built without the tests.
+[ ! -d tests ] || . tools/lib-test.sh

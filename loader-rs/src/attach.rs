@@ -2,21 +2,26 @@
 
 use crate::{
     error::{Code, Error, Result},
+    hooks::{direction, filter, has_filter, remove_here, system_error, tc_system_error},
     kernel,
     load::program,
-    netns::{self, NetNs},
+    netns,
     pins::{self, AttachmentName, Pins},
 };
 use aya::{
     Ebpf,
     programs::{
-        Link as _, LinkOrder, ProgramError, SchedClassifier, TcAttachType,
-        links::{FdLink, PinnedLink},
+        SchedClassifier,
         tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle},
     },
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, io, mem, os::fd::AsFd as _, path::Path};
+use std::{
+    collections::BTreeMap,
+    io, mem,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::Path,
+};
 use types::programs;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,12 +42,14 @@ pub struct AttachOptions {
     pub tc_priority: u16,
 }
 
-#[expect(dead_code, reason = "the links are held for what dropping them does")]
+#[expect(dead_code, reason = "a link is held for what dropping it does")]
 enum Hold {
-    /// A link whose pin keeps it alive; the value keeps its descriptor.
-    Pinned(PinnedLink),
-    /// A link or filter that ends with this value, by aya's hand.
-    Own(SchedClassifierLink),
+    /// A link that its pin keeps alive: no descriptor is held, and so 500 interfaces cost none.
+    Pinned,
+    /// A link that ends with its descriptor.
+    Link(OwnedFd),
+    /// A filter that ends with this value, by aya's hand.
+    OwnFilter(SchedClassifierLink),
     /// A clsact filter, which nothing but a netlink request removes.
     Filter,
 }
@@ -77,6 +84,48 @@ impl Attachments {
         self.by_ifindex.keys().copied().collect()
     }
 
+    /// Whether both hooks of an interface still hang where they were attached; must run inside the namespace. They do not
+    /// when the interface has gone, also if another one has its index now, or when somebody else removed them.
+    pub fn is_intact(&self, pins: Option<&Pins>, ifindex: u32) -> Result<bool> {
+        let Some(hooks) = self.by_ifindex.get(&ifindex) else {
+            return Ok(false);
+        };
+        for hook in hooks {
+            if !self.hangs(pins, hook)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn hangs(&self, pins: Option<&Pins>, Hook { at, hold }: &Hook) -> Result<bool> {
+        let is_there = |link: BorrowedFd| kernel::tcx_link_ifindex(link).map(|ifindex| ifindex == at.ifindex);
+        let asked = match (hold, pins) {
+            (Hold::Pinned, Some(pins)) => kernel::open_pin(&pins.path(at)).and_then(|link| is_there(link.as_fd())),
+            (Hold::Pinned, None) => Ok(false),
+            (Hold::Link(link), _) => is_there(link.as_fd()),
+            (Hold::Filter | Hold::OwnFilter(_), _) => return has_filter(at, self.handle),
+        };
+        match asked {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            asked => asked.map_err(|error| Error::io("cannot ask for a link", &error)),
+        }
+    }
+
+    /// Whether an earlier agent was attached to an interface that had this index and is gone; must run inside the namespace.
+    pub fn had_another(&self, pins: Option<&Pins>, netns: u64, ifindex: u32) -> Result<bool> {
+        let Some(pins) = pins.filter(|_| !self.contains(ifindex)) else {
+            return Ok(false);
+        };
+        for (link, priority, hold) in [(true, 0, Hold::Pinned), (false, self.options.tc_priority, Hold::Filter)] {
+            let at = AttachmentName { link, netns, ifindex, egress: false, priority };
+            if pins.path(&at).exists() && !self.hangs(Some(pins), &Hook { at, hold })? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Attaches to both directions of `name`; must run inside the namespace. What an earlier agent left there is taken
     /// over without a gap. On an error nothing of it stays.
     pub fn attach(
@@ -95,7 +144,7 @@ impl Attachments {
                 let at = AttachmentName { link, netns, ifindex, egress, priority };
                 let program = program(ebpf, program_name(ethernet, egress))?;
                 let hold = if link {
-                    this.attach_tcx(program, pins, &at, name)
+                    this.attach_tcx(program, pins, &at)
                 } else {
                     this.attach_clsact(program, pins, &at, name)
                 }?;
@@ -121,31 +170,37 @@ impl Attachments {
         result
     }
 
-    fn attach_tcx(
-        &self,
-        program: &mut SchedClassifier,
-        pins: Option<&Pins>,
-        at: &AttachmentName,
-        name: &str,
-    ) -> Result<Hold> {
-        if let Some(pins) = pins
-            && let Some(link) = adopt(program, &pins.path(at))?
-        {
-            return Ok(Hold::Pinned(link));
-        }
-        let order = if self.options.tcx_first { LinkOrder::first() } else { LinkOrder::last() };
-        let link = match program.attach_with_options(name, direction(at.egress), TcAttachOptions::TcxOrder(order)) {
-            // Kernels before 6.6 do not know the attach type.
-            Err(error) if matches!(system_error(&error), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
-                return Err(Error::new(Code::Unsupported, "this kernel has no TCX (it needs 6.6)"));
+    fn attach_tcx(&self, program: &mut SchedClassifier, pins: Option<&Pins>, at: &AttachmentName) -> Result<Hold> {
+        let program = program.fd()?.as_fd();
+        if let Some(pins) = pins {
+            let own = pins.path(at);
+            if adopt(program, &own)?.is_some() {
+                return Ok(Hold::Pinned);
             }
-            link => program.take_link(link?)?,
-        };
+            // The place of an agent of another version: its program makes way for ours, so every packet meets one of them.
+            for path in pins.foreign_paths(at) {
+                if let Some(link) = adopt(program, &path)? {
+                    kernel::pin(link.as_fd(), &own).map_err(|error| Error::io("cannot pin a TCX link", &error))?;
+                    pins::unpin(&path)?;
+                    return Ok(Hold::Pinned);
+                }
+            }
+        }
+        let link =
+            kernel::create_tcx_link(program, at.ifindex, at.egress, self.options.tcx_first).map_err(|error| {
+                match error.raw_os_error() {
+                    // Kernels before 6.6 do not know the attach type.
+                    Some(libc::EINVAL | libc::EOPNOTSUPP) => {
+                        Error::new(Code::Unsupported, "this kernel has no TCX (it needs 6.6)")
+                    }
+                    _ => Error::io("cannot create a TCX link", &error),
+                }
+            })?;
         let Some(pins) = pins else {
-            return Ok(Hold::Own(link));
+            return Ok(Hold::Link(link));
         };
-        let link = FdLink::try_from(link).map_err(|error| Error::chain("not a TCX link", &error))?;
-        Ok(Hold::Pinned(link.pin(pins.path(at))?))
+        kernel::pin(link.as_fd(), &pins.path(at)).map_err(|error| Error::io("cannot pin a TCX link", &error))?;
+        Ok(Hold::Pinned)
     }
 
     fn attach_clsact(
@@ -175,11 +230,13 @@ impl Attachments {
         };
         let link = program.take_link(link)?;
         let Some(pins) = pins else {
-            return Ok(Hold::Own(link));
+            return Ok(Hold::OwnFilter(link));
         };
         let record = pins.path(at);
         pins::unpin(&record)?;
         program.pin(&record)?;
+        // Of the filter of an agent of another version, which ours has replaced.
+        pins.foreign_paths(at).iter().try_for_each(|path| pins::unpin(path))?;
         // Dropping the link would remove the filter, which is to stay as long as its record does.
         mem::forget(link);
         Ok(Hold::Filter)
@@ -194,8 +251,42 @@ impl Attachments {
         let same_hook = |name: &AttachmentName| {
             (name.netns, name.ifindex, name.egress) == (at.netns, at.ifindex, at.egress) && name != at
         };
-        let mut others = pins.attachments().into_iter().filter(same_hook);
-        others.try_for_each(|name| remove_here(&pins.path(&name), &name, self.handle))
+        let mut others = pins.all_attachments().into_iter().filter(|(name, _)| same_hook(name));
+        others.try_for_each(|(name, path)| remove_here(&path, &name, self.handle))
+    }
+
+    /// Lets no hook count any more; must run inside the namespace. Links stay for [`Attachments::detach`], which takes
+    /// its time; filters go.
+    pub fn silence(&mut self, off: &SchedClassifier, pins: Option<&Pins>) -> Result<()> {
+        let off = off.fd()?.as_fd();
+        let hooks: Vec<_> = self.by_ifindex.values().flatten().map(|hook| hook.at).collect();
+        let mut result = Ok(());
+        for at in hooks {
+            if at.link {
+                result = result.and(self.silence_link(off, pins, &at));
+            } else {
+                result = result.and(self.detach(pins, at.ifindex));
+            }
+        }
+        result
+    }
+
+    fn silence_link(&self, off: BorrowedFd<'_>, pins: Option<&Pins>, at: &AttachmentName) -> Result<()> {
+        let hook = self.by_ifindex.get(&at.ifindex).and_then(|hooks| hooks.iter().find(|hook| hook.at == *at));
+        let updated = match (hook.map(|hook| &hook.hold), pins) {
+            (Some(Hold::Link(link)), _) => kernel::update_link(link.as_fd(), off),
+            (Some(Hold::Pinned), Some(pins)) => {
+                kernel::open_pin(&pins.path(at)).and_then(|link| kernel::update_link(link.as_fd(), off))
+            }
+            _ => Ok(()),
+        };
+        match updated {
+            // The interface has gone, or somebody has removed the pin.
+            Err(error) if !matches!(error.raw_os_error(), Some(libc::ENOLINK | libc::ENOENT)) => {
+                Err(Error::io("cannot silence a TCX link", &error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Detaches from one interface; must run inside the namespace. One that is gone already is fine.
@@ -212,84 +303,20 @@ impl Attachments {
     }
 }
 
-/// The handle of an instance's clsact filters: FNV-1a of its name, so that instances and other tools do not meet.
-pub fn handle_of(instance: &str) -> TcHandle {
-    let names = "mermin ".bytes().chain(instance.bytes());
-    let hash = names.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    // The highest bit would mean an automatic handle.
-    TcHandle::from(hash & 0x7fff_ffff | 1)
-}
-
-/// Removes a pinned attachment and its pin, in whatever namespace it is.
-pub fn remove_pinned(path: &Path, at: &AttachmentName, handle: TcHandle) -> Result<()> {
-    if at.link {
-        return detach_pinned(path);
-    }
-    // With its namespace the filter is gone too.
-    match NetNs::find(at.netns)? {
-        Some(netns) => netns.run(|| remove_here(path, at, handle)),
-        None => pins::unpin(path),
-    }
-}
-
-/// Removes a pinned attachment and its pin; must run inside the namespace of its name.
-fn remove_here(path: &Path, at: &AttachmentName, handle: TcHandle) -> Result<()> {
-    if at.link {
-        return detach_pinned(path);
-    }
-    // With its interface the filter is gone too.
-    if let Some(name) = netns::name_of(at.ifindex)? {
-        detach_filter(&name, at, handle)?;
-    }
-    pins::unpin(path)
-}
-
-fn detach_filter(name: &str, at: &AttachmentName, handle: TcHandle) -> Result<()> {
-    match filter(name, at, handle)?.detach() {
-        Err(error) if !matches!(system_error(&error), Some(libc::ENOENT | libc::EINVAL)) => {
-            Err(Error::chain(format!("cannot remove the filter of {name:?}"), &error))
-        }
-        // ENOENT, and EINVAL when the whole qdisc is gone: somebody removed it.
-        _ => Ok(()),
-    }
-}
-
-fn filter(name: &str, at: &AttachmentName, handle: TcHandle) -> Result<SchedClassifierLink> {
-    SchedClassifierLink::attached(name, direction(at.egress), at.priority, handle, None)
-        .map_err(|error| Error::io(format!("cannot find {name:?}"), &error))
-}
-
-fn detach_pinned(path: &Path) -> Result<()> {
-    match kernel::open_pin(path) {
-        // ENOLINK: the interface has gone, and the attachment with it.
-        Ok(link) => match kernel::detach_link(link.as_fd()) {
-            Err(error) if error.raw_os_error() != Some(libc::ENOLINK) => {
-                return Err(Error::io(format!("cannot detach {}", path.display()), &error));
-            }
-            _ => {}
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Error::io(format!("cannot open {}", path.display()), &error)),
-    }
-    pins::unpin(path)
-}
-
 /// Puts `program` into the link pinned at `path`. `None`: there is no such link, or its interface has gone.
-fn adopt(program: &mut SchedClassifier, path: &Path) -> Result<Option<PinnedLink>> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let pinned = PinnedLink::from_pin(path).map_err(|error| Error::chain("cannot open a pinned link", &error))?;
-    let link = SchedClassifierLink::try_from(FdLink::from(pinned)).map_err(|e| Error::chain("not a TCX link", &e))?;
-    match program.attach_to_link(link) {
-        Ok(id) => drop(program.take_link(id)?),
-        Err(error) if system_error(&error) == Some(libc::ENOLINK) => {
+fn adopt(program: BorrowedFd<'_>, path: &Path) -> Result<Option<OwnedFd>> {
+    let link = match kernel::open_pin(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        link => link.map_err(|error| Error::io("cannot open a pinned link", &error))?,
+    };
+    match kernel::update_link(link.as_fd(), program) {
+        Ok(()) => Ok(Some(link)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => {
             pins::unpin(path)?;
-            return Ok(None);
+            Ok(None)
         }
-        Err(error) => return Err(Error::chain("cannot take over a pinned link", &error)),
+        Err(error) => Err(Error::io("cannot take over a pinned link", &error)),
     }
-    PinnedLink::from_pin(path).map(Some).map_err(|error| Error::chain("cannot reopen a pinned link", &error))
 }
 
 fn program_name(ethernet: bool, egress: bool) -> &'static str {
@@ -298,27 +325,5 @@ fn program_name(ethernet: bool, egress: bool) -> &'static str {
         (true, true) => programs::ETHER_EGRESS,
         (false, false) => programs::IP_INGRESS,
         (false, true) => programs::IP_EGRESS,
-    }
-}
-
-fn direction(egress: bool) -> TcAttachType {
-    if egress { TcAttachType::Egress } else { TcAttachType::Ingress }
-}
-
-/// The number of the system error inside, if there is one.
-fn system_error(error: &ProgramError) -> Option<i32> {
-    match error {
-        ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
-        ProgramError::NetlinkError(error) => error.raw_os_error(),
-        ProgramError::TcError(error) => tc_system_error(error),
-        _ => None,
-    }
-}
-
-fn tc_system_error(error: &TcError) -> Option<i32> {
-    match error {
-        TcError::NetlinkError(error) => error.raw_os_error(),
-        TcError::IoError(error) => error.raw_os_error(),
-        _ => None,
     }
 }

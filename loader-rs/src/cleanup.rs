@@ -1,27 +1,28 @@
 //! Removes what agents left that do not run any more.
 
 use crate::{
-    attach,
     error::{Code, Error, Result},
+    hooks,
     pins::{self, AttachmentName, Pins},
 };
 use aya::programs::tc::TcHandle;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
+/// Removes the attachments of another layout. Returns how many there were.
+pub fn remove_attachments(layout: &Path, handle: TcHandle) -> Result<u32> {
+    let mut removed = 0;
+    for name in pins::list(layout).iter().filter_map(|file| AttachmentName::parse(file)) {
+        hooks::remove_pinned(&layout.join(name.file_name()), &name, handle)?;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
 /// Removes the pins of another layout: attachments first. Returns how many attachments there were.
 pub fn remove_layout(layout: &Path, handle: TcHandle) -> Result<u32> {
-    let mut removed = 0;
-    for file in pins::list(layout) {
-        let path = layout.join(&file);
-        match AttachmentName::parse(&file) {
-            Some(name) => {
-                attach::remove_pinned(&path, &name, handle)?;
-                removed += 1;
-            }
-            None => pins::unpin(&path)?,
-        }
-    }
+    let removed = remove_attachments(layout, handle)?;
+    pins::list(layout).iter().try_for_each(|file| pins::unpin(&layout.join(file)))?;
     pins::remove_dir(layout)?;
     Ok(removed)
 }
@@ -59,7 +60,7 @@ pub fn cleanup(options: &CleanupOptions) -> Result<CleanupReport> {
             pins => pins?,
         };
         for layout in pins.foreign_layouts().into_iter().chain([pins.layout.clone()]) {
-            report.attachments += remove_layout(&layout, attach::handle_of(&instance))?;
+            report.attachments += remove_layout(&layout, hooks::handle_of(&instance))?;
         }
         std::fs::create_dir_all(&pins.layout).map_err(|error| Error::io("cannot clean up", &error))?;
         pins.remove()?;

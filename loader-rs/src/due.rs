@@ -1,6 +1,6 @@
 //! Which flows are due: pure decisions.
 
-use crate::flow::totals;
+use crate::flow::{counted, is_superseded, last_ns};
 use std::ptr;
 use types::{FlowSlot, SweepLimits, end_reason, tcp};
 
@@ -13,8 +13,10 @@ pub const ICMPV6: u8 = 58;
 pub struct View {
     pub protocol: u8,
     pub last_ns: u64,
+    /// First packet of the window that is open, or 0.
     pub window_first_ns: u64,
-    pub cut_ns: u64,
+    /// The kernel has put another slot in its place.
+    pub superseded: bool,
     pub reset: bool,
     pub finished: bool,
 }
@@ -23,15 +25,17 @@ impl View {
     /// # Safety
     /// `flow` is in the mapped table.
     pub unsafe fn read(flow: *const FlowSlot) -> Self {
-        // SAFETY: by the contract. The second and third cache line of a slot are read for TCP only.
+        // SAFETY: by the contract. The cache lines of a slot beyond the second are read for TCP only.
         unsafe {
-            let protocol = (*flow).protocol;
+            let protocol = (*flow).key.protocol;
             let (reset, finished) = if protocol == TCP { tcp_end(flow) } else { (false, false) };
+            let first = ptr::read_volatile(&raw const (*flow).window_first_ns);
+            let open = first.into_iter().filter(|first| *first > (*flow).cut_ns);
             Self {
                 protocol,
-                last_ns: ptr::read_volatile(&raw const (*flow).last_ns),
-                window_first_ns: ptr::read_volatile(&raw const (*flow).window_first_ns),
-                cut_ns: (*flow).cut_ns,
+                last_ns: last_ns(flow),
+                window_first_ns: open.min().unwrap_or(0),
+                superseded: (reset || finished) && is_superseded(flow),
                 reset,
                 finished,
             }
@@ -51,8 +55,8 @@ unsafe fn tcp_end(flow: *const FlowSlot) -> (bool, bool) {
         return (any(tcp::RST_LANE), false);
     }
     // SAFETY: by the contract.
-    let (total, _) = unsafe { totals(flow) };
-    let closed = |side: usize| flags[side][tcp::FIN_LANE] != 0 || total[side].packets == 0;
+    let (total, gap) = unsafe { (counted(flow), ptr::read_volatile(&raw const (*flow).gap_open)) };
+    let closed = |side: usize| flags[side][tcp::FIN_LANE] != 0 || (total[side].packets == 0 && gap[side] == 0);
     (any(tcp::RST_LANE), closed(0) && closed(1))
 }
 
@@ -71,6 +75,9 @@ pub fn judge(flow: &View, limits: &SweepLimits, now: u64) -> Verdict {
     if limits.force != 0 {
         return Verdict::End(end_reason::FORCED_END);
     }
+    if flow.superseded {
+        return Verdict::End(end_reason::END_OF_FLOW_DETECTED);
+    }
     let (timeout, reason) = match flow.protocol {
         TCP if flow.reset => (limits.tcp_rst_ns, end_reason::END_OF_FLOW_DETECTED),
         TCP if flow.finished => (limits.tcp_fin_ns, end_reason::END_OF_FLOW_DETECTED),
@@ -83,8 +90,7 @@ pub fn judge(flow: &View, limits: &SweepLimits, now: u64) -> Verdict {
     if idle >= timeout {
         return Verdict::End(reason);
     }
-    let open_window = flow.window_first_ns > flow.cut_ns;
-    if open_window && now.saturating_sub(flow.window_first_ns) >= limits.active_ns {
+    if flow.window_first_ns != 0 && now.saturating_sub(flow.window_first_ns) >= limits.active_ns {
         return Verdict::Cut;
     }
     Verdict::Open { age: (u128::from(idle) * 256 / u128::from(timeout)) as u8 }
@@ -121,3 +127,6 @@ pub fn oldest(open: &[(u32, u8)], count: usize) -> Vec<u32> {
     }
     victims
 }
+
+#[cfg(test)]
+mod tests;

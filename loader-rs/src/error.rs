@@ -12,12 +12,16 @@ pub enum Code {
     Permission,
     /// No such interface, namespace or handle.
     NotFound,
+    /// The interface went away meanwhile.
+    Gone,
     /// The verifier refused a program.
     Verifier,
     /// Another agent holds this instance.
     Locked,
     /// The kernel lacks something that is needed.
     Unsupported,
+    /// A limit of the process or the system is reached: open files, memory.
+    Limit,
     /// A wrong argument from the caller.
     Usage,
     /// Anything else the system said.
@@ -83,6 +87,7 @@ fn code_of(error: &io::Error) -> Code {
         Some(libc::EPERM | libc::EACCES | libc::EROFS) => Code::Permission,
         Some(libc::ENODEV | libc::ENOENT | libc::ENXIO) => Code::NotFound,
         Some(libc::EOPNOTSUPP | libc::ENOSYS) => Code::Unsupported,
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOSPC | libc::ENOBUFS) => Code::Limit,
         _ => Code::System,
     }
 }

@@ -2,115 +2,51 @@
 //!
 //! Results and errors that are text (JSON, UTF-8) are kept in one place and fetched with [`mermin_take`]. A call that
 //! can fail returns a negative number then, and the text is `{"code","message","verifierLog"?}`. Sessions are numbers.
-//! `mermin_wait` and `mermin_sweep` may block and are called on another thread than the rest; their errors stay with
-//! the session until [`mermin_error`] moves them to where `mermin_take` finds them.
+//! Calls that may block are made on other threads. Their text, or the text of their error (then the number is negative),
+//! waits under the number that they return until [`mermin_claim`] moves it to where `mermin_take` finds it.
 
 mod attach;
+mod booked;
 mod cleanup;
 mod clock;
+pub mod config;
+mod conntrack;
+mod counting;
+mod describe;
 mod due;
 mod error;
+mod facts;
 mod flow;
-pub mod hcl;
+mod foreign;
+mod handles;
+mod hooks;
 mod kernel;
+mod listeners;
 mod load;
+mod mapped_array;
+mod netlink;
 mod netns;
 mod pins;
+#[cfg(test)]
+mod random;
+mod raw_map;
+mod reply;
 mod session;
 mod table;
+mod wait;
 
-use aya::maps::{MapData, RingBuf};
 use cleanup::CleanupOptions;
-use error::{Code, Error, Result};
-use serde::{Serialize, de::DeserializeOwned};
-use session::{OpenOptions, Session};
-use std::{
-    collections::BTreeMap,
-    os::fd::AsRawFd as _,
-    slice,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use config::Format;
+use error::{Code, Error};
+use handles::{Handle, with};
+use netns::NetNs;
+use reply::{bytes, claim, keep, later, later_count, parse, reply, reply_count, with_kept};
+use serde::Serialize;
+use session::{OpenOptions, OpenReport, Session};
+use std::{path::Path, slice};
 use types::{FlowRecord, HookReport, LAYOUT_HASH, SweepLimits, TableReport};
 
 const FAILED: i32 = -1;
-
-struct Handle {
-    session: Mutex<Option<Session>>,
-    ring: Mutex<RingBuf<MapData>>,
-    ring_fd: i32,
-    wake_fd: i32,
-    error: Mutex<String>,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        // SAFETY: our own eventfd.
-        unsafe { libc::close(self.wake_fd) };
-    }
-}
-
-static TEXT: Mutex<String> = Mutex::new(String::new());
-static HANDLES: Mutex<BTreeMap<u32, Arc<Handle>>> = Mutex::new(BTreeMap::new());
-/// Numbers are not used again: a caller may still hold that of a closed session.
-static NEXT_ID: AtomicU32 = AtomicU32::new(1);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // With `panic = "abort"` nobody sees a poisoned mutex.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"code\":\"system\",\"message\":\"{error}\"}}"))
-}
-
-/// Keeps the result as text and returns 0, or keeps the error and returns a negative number.
-fn reply<T: Serialize>(result: Result<T>) -> i32 {
-    let (text, code) = match result {
-        Ok(value) => (json(&value), 0),
-        Err(error) => (json(&error), FAILED),
-    };
-    *lock(&TEXT) = text;
-    code
-}
-
-fn reply_count(result: Result<u32>) -> i32 {
-    match result {
-        Ok(count) => i32::try_from(count).unwrap_or(i32::MAX),
-        Err(error) => reply::<()>(Err(error)),
-    }
-}
-
-fn handle(id: u32) -> Result<Arc<Handle>> {
-    let found = lock(&HANDLES).get(&id).cloned();
-    found.ok_or_else(|| Error::new(Code::NotFound, format!("there is no session {id}")))
-}
-
-fn with<T>(id: u32, work: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
-    let handle = handle(id)?;
-    let mut session = lock(&handle.session);
-    work(session.as_mut().ok_or_else(|| Error::new(Code::NotFound, "the session is closed"))?)
-}
-
-/// # Safety
-/// `text` is `len` readable bytes, or `len` is 0.
-unsafe fn bytes<'a>(text: *const u8, len: u32) -> &'a [u8] {
-    if len == 0 {
-        return &[];
-    }
-    // SAFETY: by the contract.
-    unsafe { slice::from_raw_parts(text, len as usize) }
-}
-
-/// # Safety
-/// As [`bytes`].
-unsafe fn parse<T: DeserializeOwned>(text: *const u8, len: u32) -> Result<T> {
-    // SAFETY: by the contract.
-    let text = unsafe { bytes(text, len) };
-    serde_json::from_slice(text).map_err(|error| Error::new(Code::Usage, format!("malformed options: {error}")))
-}
 
 /// Copies at most `len` bytes of the kept text to `out`; returns its whole length.
 ///
@@ -118,11 +54,18 @@ unsafe fn parse<T: DeserializeOwned>(text: *const u8, len: u32) -> Result<T> {
 /// `out` is `len` writable bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mermin_take(out: *mut u8, len: u32) -> u32 {
-    let text = lock(&TEXT);
-    let count = text.len().min(len as usize);
-    // SAFETY: by the contract; the kept text is as long.
-    unsafe { out.copy_from_nonoverlapping(text.as_ptr(), count) };
-    text.len() as u32
+    with_kept(|text| {
+        let count = text.len().min(len as usize);
+        // SAFETY: by the contract; the kept text is as long.
+        unsafe { out.copy_from_nonoverlapping(text.as_ptr(), count) };
+        text.len() as u32
+    })
+}
+
+/// Moves the text that waits under a number to where [`mermin_take`] finds it.
+#[unsafe(no_mangle)]
+pub extern "C" fn mermin_claim(ticket: i32) {
+    claim(ticket);
 }
 
 /// Text: `{"version","layoutHash"}`.
@@ -137,125 +80,151 @@ pub extern "C" fn mermin_describe() -> i32 {
     reply(Ok(Description { version: env!("CARGO_PKG_VERSION"), layout_hash: format!("{LAYOUT_HASH:016x}") }))
 }
 
-/// Parses HCL; 0: the text is the document, 1: the text is the list of errors.
+/// Gives memory that was freed, and that the allocator of the whole process keeps, back to the system.
+#[unsafe(no_mangle)]
+pub extern "C" fn mermin_trim() {
+    // Other C libraries keep next to nothing.
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it locks what it needs, and moves nothing that is in use.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Parses a configuration file of `format` (0 HCL, 1 YAML, 2 JSON); 0: the text is the document, 1: the list of errors.
 ///
 /// # Safety
 /// `source` is `len` readable bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mermin_parse_config(source: *const u8, len: u32) -> i32 {
+pub unsafe extern "C" fn mermin_parse_config(source: *const u8, len: u32, format: u32) -> i32 {
     // SAFETY: by the contract.
     let source = String::from_utf8_lossy(unsafe { bytes(source, len) });
-    let (text, code) = match hcl::parse(&source) {
+    let Some(format) = Format::from_number(format) else {
+        return reply::<()>(Err(Error::new(Code::Usage, "Cannot parse: no such format")));
+    };
+    let (text, code) = match config::parse(&source, format) {
         Ok(document) => (document, 0),
         Err(errors) => (errors, 1),
     };
-    *lock(&TEXT) = text;
+    keep(text);
     code
 }
 
-/// Opens a session; returns its number, and the text is the report.
+/// Text: what this host and process have, see [`facts::Facts`].
+///
+/// # Safety
+/// `pin_root` is `len` readable bytes of UTF-8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mermin_facts(pin_root: *const u8, len: u32) -> i32 {
+    // SAFETY: by the contract.
+    let pin_root = String::from_utf8_lossy(unsafe { bytes(pin_root, len) });
+    reply(Ok(facts::facts(Path::new(pin_root.as_ref()))))
+}
+
+/// Text: the IP addresses of a network namespace, but those of the loopback.
+///
+/// # Safety
+/// `namespace`, the path of its file or nothing for the process's own, is `len` readable bytes of UTF-8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mermin_addresses(namespace: *const u8, len: u32) -> i32 {
+    // SAFETY: by the contract.
+    let path = String::from_utf8_lossy(unsafe { bytes(namespace, len) });
+    reply(NetNs::open(&path).and_then(|netns| netns.run(netns::host_addresses)))
+}
+
+/// May block. Opens a session; text: `{"id","report"}`.
 ///
 /// # Safety
 /// `options` is `len` readable bytes of JSON, see [`OpenOptions`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mermin_open(options: *const u8, len: u32) -> i32 {
+    #[derive(Serialize)]
+    struct Reply {
+        id: u32,
+        report: OpenReport,
+    }
     // SAFETY: by the contract.
     let options = unsafe { parse::<OpenOptions>(options, len) };
-    let opened = options.and_then(|options| Session::open(&options)).and_then(|(session, ring, report)| {
-        // SAFETY: makes a descriptor.
-        let wake_fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if wake_fd < 0 {
-            return Err(Error::last_os("cannot make an eventfd"));
-        }
-        let handle = Handle {
-            ring_fd: ring.as_raw_fd(),
-            session: Mutex::new(Some(session)),
-            ring: Mutex::new(ring),
-            wake_fd,
-            error: Mutex::new(String::new()),
-        };
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        lock(&HANDLES).insert(id, Arc::new(handle));
-        Ok((id, report))
-    });
-    match opened {
-        Ok((id, report)) => {
-            reply(Ok(report));
-            i32::try_from(id).unwrap_or(FAILED)
-        }
-        Err(error) => reply::<()>(Err(error)),
-    }
+    later(options.and_then(|options| {
+        let (id, report) = Handle::open(&options)?;
+        Ok(Reply { id, report })
+    }))
 }
 
-/// Text: the interfaces of the watched namespace.
+/// May block. Text: the interfaces of the watched namespace.
 #[unsafe(no_mangle)]
 pub extern "C" fn mermin_interfaces(id: u32) -> i32 {
-    reply(with(id, |session| session.interfaces()))
+    later(with(id, Session::interfaces))
 }
 
-/// Attaches to both directions of an interface; text: `{"index","mode"}`.
+/// May block. Attaches to both directions of the interfaces with these indexes; text: for each `{"mode"}` or `{"error"}`.
 ///
 /// # Safety
-/// `name` is `len` readable bytes of UTF-8.
+/// `indexes` is `len` readable bytes: a JSON list.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mermin_attach(id: u32, name: *const u8, len: u32) -> i32 {
+pub unsafe extern "C" fn mermin_attach(id: u32, indexes: *const u8, len: u32) -> i32 {
     // SAFETY: by the contract.
-    let name = String::from_utf8_lossy(unsafe { bytes(name, len) });
-    reply(with(id, |session| session.attach(&name)))
+    let indexes = unsafe { parse::<Vec<u32>>(indexes, len) };
+    later(indexes.and_then(|indexes| with(id, |session| session.attach(&indexes))))
 }
 
-/// Detaches from the interface with this index, or from all with 0.
+/// Text: the sockets that listen in the watched namespace, see [`listeners::Listener`].
 #[unsafe(no_mangle)]
-pub extern "C" fn mermin_detach(id: u32, ifindex: u32) -> i32 {
-    reply(with(id, |session| session.detach(ifindex)))
+pub extern "C" fn mermin_listeners(id: u32) -> i32 {
+    reply(with(id, Session::listeners))
 }
 
-/// Detaches from an interface that is gone, and drops its counters.
+/// May block. Lets no packet be counted any more, also where there are many interfaces to detach from.
 #[unsafe(no_mangle)]
-pub extern "C" fn mermin_forget(id: u32, ifindex: u32) -> i32 {
-    reply(with(id, |session| session.forget(ifindex)))
+pub extern "C" fn mermin_silence(id: u32) -> i32 {
+    later(with(id, Session::silence))
 }
 
-/// Removes attachments and tables that earlier agents left; returns how many attachments.
+/// May block. Detaches from all interfaces.
+#[unsafe(no_mangle)]
+pub extern "C" fn mermin_detach(id: u32) -> i32 {
+    later(with(id, Session::detach_all))
+}
+
+/// May block. Detaches from interfaces, ends their flows and drops their counters.
+///
+/// # Safety
+/// As [`mermin_attach`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mermin_forget(id: u32, indexes: *const u8, len: u32) -> i32 {
+    // SAFETY: by the contract.
+    let indexes = unsafe { parse::<Vec<u32>>(indexes, len) };
+    later(indexes.and_then(|indexes| with(id, |session| session.forget(&indexes))))
+}
+
+/// May block. Removes attachments and tables that earlier agents left; returns how many attachments.
 #[unsafe(no_mangle)]
 pub extern "C" fn mermin_prune(id: u32) -> i32 {
-    reply_count(with(id, Session::prune))
+    later_count(with(id, Session::prune))
 }
 
 /// Blocks until the table fills up (1), [`mermin_wake`] is called (2), or `timeout_ms` are over (0).
 #[unsafe(no_mangle)]
 pub extern "C" fn mermin_wait(id: u32, timeout_ms: u32) -> i32 {
-    let Ok(handle) = handle(id) else {
-        return FAILED;
-    };
-    let mut fds = [handle.ring_fd, handle.wake_fd].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
-    // SAFETY: two descriptors that `handle` keeps open.
-    let ready = unsafe { libc::poll(fds.as_mut_ptr(), 2, i32::try_from(timeout_ms).unwrap_or(i32::MAX)) };
-    if ready <= 0 {
-        return 0;
-    }
-    if fds[1].revents != 0 {
-        let mut count = 0u64;
-        // SAFETY: eight bytes of an eventfd, emptied so that the next wait blocks.
-        unsafe { libc::read(handle.wake_fd, (&raw mut count).cast(), size_of::<u64>()) };
-        return 2;
-    }
-    let mut ring = lock(&handle.ring);
-    while ring.next().is_some() {}
-    1
+    Handle::of(id).map_or(FAILED, |handle| handle.wait(timeout_ms))
 }
 
-/// Ends a [`mermin_wait`] that is under way, or the next one.
+/// Blocks until interfaces or addresses of the watched namespace change (1), [`mermin_wake`] is called (2), or
+/// `timeout_ms` are over (0).
+#[unsafe(no_mangle)]
+pub extern "C" fn mermin_watch(id: u32, timeout_ms: u32) -> i32 {
+    Handle::of(id).and_then(|handle| handle.watch(timeout_ms)).unwrap_or(FAILED)
+}
+
+/// Ends a [`mermin_wait`] and a [`mermin_watch`] that are under way, or the next ones.
 #[unsafe(no_mangle)]
 pub extern "C" fn mermin_wake(id: u32) {
-    if let Ok(handle) = handle(id) {
-        let one = 1u64;
-        // SAFETY: eight bytes to an eventfd.
-        unsafe { libc::write(handle.wake_fd, (&raw const one).cast(), size_of::<u64>()) };
+    if let Ok(handle) = Handle::of(id) {
+        handle.wake();
     }
 }
 
-/// Finds the flows that are due; returns how many can be read. May wait for an RCU grace period.
+/// May block. Finds the flows that are due; returns how many can be read.
 ///
 /// # Safety
 /// `limits` is a readable [`SweepLimits`], aligned to 8.
@@ -263,24 +232,7 @@ pub extern "C" fn mermin_wake(id: u32) {
 pub unsafe extern "C" fn mermin_sweep(id: u32, limits: *const SweepLimits) -> i32 {
     // SAFETY: by the contract.
     let limits = unsafe { *limits };
-    match with(id, |session| session.sweep(&limits)) {
-        Ok(count) => i32::try_from(count).unwrap_or(i32::MAX),
-        Err(error) => {
-            if let Ok(handle) = handle(id) {
-                *lock(&handle.error) = json(&error);
-            }
-            FAILED
-        }
-    }
-}
-
-/// Moves the error of the session's last failed sweep to where [`mermin_take`] finds it.
-#[unsafe(no_mangle)]
-pub extern "C" fn mermin_error(id: u32) {
-    *lock(&TEXT) = match handle(id) {
-        Ok(handle) => lock(&handle.error).clone(),
-        Err(error) => json(&error),
-    };
+    later_count(with(id, |session| session.sweep(&limits)))
 }
 
 /// Writes the next records of the last sweep; returns how many. Fewer than `capacity`: that was all.
@@ -315,15 +267,30 @@ pub unsafe extern "C" fn mermin_counters(id: u32, out: *mut u8, len: u32) -> i32
     }))
 }
 
+/// Tells that packets of records handed out, counted at this hook, were dropped by a filter.
+#[unsafe(no_mangle)]
+pub extern "C" fn mermin_book_filtered(id: u32, hook: u32, packets_lo: u32, packets_hi: u32) -> i32 {
+    let packets = u64::from(packets_hi) << 32 | u64::from(packets_lo);
+    match with(id, |session| session.book_filtered(hook, packets)) {
+        Ok(()) => 0,
+        Err(error) => reply::<()>(Err(error)),
+    }
+}
+
+/// Tells how many of the records that [`mermin_read`] wrote are delivered, dropped or counted as lost by now. Should the agent be
+/// killed, the next one counts the others; a session that is closed leaves none.
+#[unsafe(no_mangle)]
+pub extern "C" fn mermin_note_settled(id: u32, records_lo: u32, records_hi: u32) {
+    if let Ok(handle) = Handle::of(id) {
+        handle.session.note_settled(u64::from(records_hi) << 32 | u64::from(records_lo));
+    }
+}
+
 /// Closes the session and ends its wait. `keep` not 0: what is pinned stays for a successor.
 #[unsafe(no_mangle)]
 pub extern "C" fn mermin_close(id: u32, keep: u32) -> i32 {
     mermin_wake(id);
-    let Some(handle) = lock(&HANDLES).remove(&id) else {
-        return reply::<()>(Err(Error::new(Code::NotFound, format!("there is no session {id}"))));
-    };
-    let session = lock(&handle.session).take();
-    reply(session.map_or(Ok(()), |session| session.close(keep != 0)))
+    reply(Handle::remove(id).and_then(|handle| handle.session.close(keep != 0)))
 }
 
 /// Removes what agents left; text: `{"instances","attachments"}`.

@@ -2,14 +2,14 @@
 
 use crate::{
     error::{Code, Error, Result},
-    kernel::MappedArray,
+    mapped_array::{MappedArray, ShortArray},
     pins::Pins,
-    session::OpenOptions,
+    session::{KeyScope, OpenOptions},
     table::Maps,
 };
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{HashMap, Map, MapData, Queue},
+    maps::{HashMap, Map, MapData, stack::Stack},
     programs::SchedClassifier,
 };
 use std::os::fd::AsFd as _;
@@ -28,6 +28,7 @@ pub fn load(options: &OpenOptions, pins: Option<&Pins>, pinned: Option<u32>) -> 
     let capacity = pinned.unwrap_or(options.flow_capacity);
     let high_water = u64::from(capacity) * u64::from(options.high_water_percent) / 100;
     let ring_bytes = (options.event_capacity.saturating_mul(RING_RECORD_BYTES)).next_power_of_two().max(PAGE_BYTES);
+    let key_scope_vlan = u32::from(options.key_scope == KeyScope::Vni);
     let mut loader = EbpfLoader::new();
     loader
         .map_max_entries(maps::FLOW_STATS, capacity)
@@ -35,8 +36,10 @@ pub fn load(options: &OpenOptions, pins: Option<&Pins>, pinned: Option<u32>) -> 
         .map_max_entries(maps::FLOW_INDEX, capacity)
         .map_max_entries(maps::FREE_SLOTS, capacity)
         .map_max_entries(maps::HOOKS, MAX_HOOKS)
+        .map_max_entries(maps::HOOKS_BOOKED, MAX_HOOKS)
         .map_max_entries(maps::FLOW_EVENTS, ring_bytes)
         .override_global("HIGH_WATER", &high_water, true)
+        .override_global("KEY_SCOPE_VLAN", &key_scope_vlan, true)
         .override_global("RACE_WINDOW", &options.race_window, true);
     if let Some(pins) = pins {
         for name in maps::ALL {
@@ -65,7 +68,7 @@ pub fn pinned_capacity(pins: &Pins) -> Result<Option<u32>> {
     let capacity = |name| open(name).and_then(|map| map.info().ok()).map(|info| info.max_entries());
     let is_ready = || -> Option<bool> {
         let state = open(maps::TABLE_STATE)?;
-        let state = MappedArray::<TableState>::new(state.fd().as_fd(), 1).ok()?;
+        let state = ShortArray::new(MappedArray::<TableState>::new(state.fd().as_fd(), 1).ok()?).ok()?;
         // SAFETY: a mapped word that only loaders write.
         Some(unsafe { std::ptr::read_volatile(&raw const (*state.at(0)).ready) } != 0)
     };
@@ -84,17 +87,17 @@ pub fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
 pub fn table_maps(ebpf: &mut Ebpf) -> Result<Maps> {
     let slots = take_array(ebpf, maps::FLOW_STATS)?;
     let exported = take_array(ebpf, maps::FLOW_EXPORTED)?;
-    let state = take_array(ebpf, maps::TABLE_STATE)?;
+    let state = ShortArray::new(take_array(ebpf, maps::TABLE_STATE)?)?;
     Ok(Maps {
         slots,
         exported,
         state,
         index: HashMap::try_from(take(ebpf, maps::FLOW_INDEX)?)?,
-        free: Queue::try_from(take(ebpf, maps::FREE_SLOTS)?)?,
+        free: Stack::try_from(take(ebpf, maps::FREE_SLOTS)?)?,
     })
 }
 
-/// Maps an array with the size that the kernel says it has: a pinned one may differ from what was asked for.
+/// An array with the size that the kernel says it has: a pinned one may differ from what was asked for.
 pub fn take_array<T>(ebpf: &mut Ebpf, name: &str) -> Result<MappedArray<T>> {
     let Map::Array(data) = take(ebpf, name)? else {
         return Err(Error::new(Code::System, format!("{name} is not an array")));

@@ -4,6 +4,7 @@ use crate::error::{Code, Error, Result};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
+    env,
     ffi::CStr,
     fs::{self, File},
     io, mem,
@@ -13,6 +14,13 @@ use std::{
     ptr, thread,
 };
 
+const OWN: &str = "/proc/self/ns/net";
+/// Of the first process, which is the host's where the host's processes are visible.
+const HOST: &str = "/proc/1/ns/net";
+/// Names a file that stands for `HOST` where the host's processes are hidden, as in a pod without hostPID.
+const HOST_ELSEWHERE: &str = "MERMIN_HOST_NETNS";
+/// Kubernetes sets it in every container of a pod.
+const IN_A_POD: &str = "KUBERNETES_SERVICE_HOST";
 /// Where `ip netns` keeps its namespaces.
 const NAMED: &str = "/run/netns";
 
@@ -24,17 +32,23 @@ pub struct NetNs {
 }
 
 impl NetNs {
-    /// `path`: the file of a namespace, or empty for the one the process is in.
-    pub fn open(path: &str) -> Result<Self> {
-        let own = "/proc/self/ns/net";
-        let name = if path.is_empty() { own } else { path };
-        let open = |name: &str| {
-            let file = File::open(name).map_err(|e| Error::io(format!("cannot open network namespace {name}"), &e))?;
-            let inode = file.metadata().map_err(|e| Error::io(format!("cannot stat {name}"), &e))?.ino();
-            Ok::<_, Error>((file, inode))
+    /// `setting`: `self`, `host`, the path of a namespace, or `auto`, which is the host's in a pod and else our own. On a
+    /// plain host in a container `auto` stays inside: nobody has asked for the host's interfaces.
+    pub fn open(setting: &str) -> Result<Self> {
+        let host = env::var(HOST_ELSEWHERE).ok().filter(|path| !path.is_empty());
+        let host = host.as_deref().unwrap_or(HOST);
+        let name = match setting {
+            "self" => OWN,
+            "host" => host,
+            "auto" if env::var_os(IN_A_POD).is_some() => host,
+            "auto" => OWN,
+            path => path,
         };
-        let (file, inode) = open(name)?;
-        let (_, own_inode) = open(own)?;
+        let (file, inode) = open_file(name).map_err(|error| Error {
+            message: format!("cannot open network namespace {name}: {}{}", error.message, advice_for(name == host)),
+            ..error
+        })?;
+        let (_, own_inode) = open_file(OWN)?;
         Ok(Self { target: (inode != own_inode).then_some(file), inode })
     }
 
@@ -43,7 +57,7 @@ impl NetNs {
     pub fn find(inode: u64) -> Result<Option<Self>> {
         let entries = |path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
         let processes = entries("/proc").map(|process| process.join("ns/net"));
-        for path in [PathBuf::new()].into_iter().chain(entries(NAMED)).chain(processes) {
+        for path in [PathBuf::from("self")].into_iter().chain(entries(NAMED)).chain(processes) {
             match Self::open(&path.to_string_lossy()) {
                 Ok(netns) if netns.inode == inode => return Ok(Some(netns)),
                 // Not readable for us, or gone since it was listed: then it is not the one.
@@ -74,6 +88,23 @@ impl NetNs {
     }
 }
 
+fn open_file(name: &str) -> Result<(File, u64)> {
+    let open = || {
+        let file = File::open(name)?;
+        let inode = file.metadata()?.ino();
+        Ok((file, inode))
+    };
+    open().map_err(|error: io::Error| Error::new(Code::NotFound, error.to_string()))
+}
+
+fn advice_for(is_host: bool) -> &'static str {
+    if is_host {
+        "; a pod needs hostPID (or the host's /proc/1/ns, and its net in MERMIN_HOST_NETNS) and CAP_SYS_PTRACE for it; discovery.instrument.network_namespace = \"self\" watches its own"
+    } else {
+        "; discovery.instrument.network_namespace names it"
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub struct Interface {
     pub name: String,
@@ -84,6 +115,8 @@ pub struct Interface {
     /// Frames start with an Ethernet header (ARPHRD_ETHER, ARPHRD_LOOPBACK).
     pub ethernet: bool,
     pub addresses: Vec<String>,
+    /// Our programs hang on it.
+    pub attached: bool,
 }
 
 /// The interfaces of the current thread's namespace.
@@ -104,9 +137,15 @@ pub fn interfaces() -> Result<Vec<Interface>> {
             up: flags & libc::IFF_UP as i16 != 0,
             ethernet,
             name,
+            attached: false,
         });
     }
     Ok(found)
+}
+
+/// The addresses of the current thread's namespace, but those of the loopback, which is always called so.
+pub fn host_addresses() -> Result<Vec<String>> {
+    Ok(interfaces()?.into_iter().filter(|interface| interface.name != "lo").flat_map(|found| found.addresses).collect())
 }
 
 fn mac_text(mac: [u8; 6]) -> String {
@@ -216,13 +255,16 @@ impl Drop for ControlSocket {
 
 /// The name of an interface of the current thread's namespace, if it is there.
 pub fn name_of(index: u32) -> Result<Option<String>> {
-    Ok(names()?.into_iter().find(|(known, _)| *known == index).map(|(_, name)| name))
-}
-
-/// The index of an interface of the current thread's namespace.
-pub fn index_of(name: &str) -> Result<u32> {
-    let found = names()?.into_iter().find(|(_, known)| known == name);
-    found.map(|(index, _)| index).ok_or_else(|| Error::new(Code::NotFound, format!("there is no interface {name:?}")))
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: as many bytes as the call may fill, with a zero at the end.
+    unsafe {
+        if libc::if_indextoname(index, name.as_mut_ptr()).is_null() {
+            let error = io::Error::last_os_error();
+            let gone = matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ENODEV));
+            return if gone { Ok(None) } else { Err(Error::io("cannot ask for an interface", &error)) };
+        }
+        Ok(Some(CStr::from_ptr(name.as_ptr()).to_string_lossy().into_owned()))
+    }
 }
 
 /// Whether frames of this interface start with an Ethernet header.

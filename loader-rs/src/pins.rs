@@ -101,9 +101,23 @@ impl Pins {
         layouts.filter(|path| *path != self.layout).collect()
     }
 
+    /// Where an attachment is pinned that an agent of another version left.
+    pub fn foreign_paths(&self, attachment: &AttachmentName) -> Vec<PathBuf> {
+        let paths = self.foreign_layouts().into_iter().map(|layout| layout.join(attachment.file_name()));
+        paths.filter(|path| path.exists()).collect()
+    }
+
+    /// All attachments that are pinned, also by agents of other versions, with their paths.
+    pub fn all_attachments(&self) -> Vec<(AttachmentName, PathBuf)> {
+        let layouts = self.foreign_layouts().into_iter().chain([self.layout.clone()]);
+        let files = layouts.flat_map(|layout| list(&layout).into_iter().map(move |name| (name, layout.clone())));
+        files.filter_map(|(name, layout)| Some((AttachmentName::parse(&name)?, layout.join(name)))).collect()
+    }
+
     /// Removes the pins of the maps.
     pub fn unpin_maps(&self) -> Result<()> {
-        maps::ALL.iter().try_for_each(|name| unpin(&self.layout.join(name)))
+        let names = maps::ALL.iter().chain([&maps::DESCRIPTION]);
+        names.copied().try_for_each(|name| unpin(&self.layout.join(name)))
     }
 
     /// Removes the pins of the maps and the directories, once no attachment is left.
@@ -135,6 +149,12 @@ pub fn remove_dir(path: &Path) -> Result<()> {
 pub fn list(path: &Path) -> Vec<String> {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Whether a BPF file system at `path` can be written.
+pub fn check_bpffs(path: &Path) -> Result<()> {
+    require_bpffs(path)?;
+    require_writable(path)
 }
 
 fn require_bpffs(path: &Path) -> Result<()> {

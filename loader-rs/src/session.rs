@@ -1,82 +1,77 @@
 //! One agent's hold on the kernel: programs, maps, attachments, pins.
 
+mod attaching;
+mod options;
+
 use crate::{
-    attach::{self, AttachOptions, Attachments, Mode},
-    cleanup::remove_layout,
+    attach::Attachments,
+    booked::Booked,
+    conntrack::Conntrack,
+    counting::{Counting, HookMap},
+    describe,
     error::{Code, Error, Result},
-    kernel::GracePeriod,
-    load::{load, pinned_capacity, table_maps, take},
-    netns::{self, Interface, NetNs},
+    foreign,
+    hooks::handle_of,
+    kernel::{self, GracePeriod},
+    listeners::{Listener, Listeners},
+    load::{load, pinned_capacity, table_maps, take, take_array},
+    mapped_array::ShortArray,
+    netlink::Socket,
+    netns::NetNs,
     pins::Pins,
-    table::Table,
+    reply::lock,
+    table::{Settled, Table},
 };
 use aya::{
     Ebpf,
-    maps::{MapData, MapError, PerCpuHashMap, PerCpuValues, RingBuf},
+    maps::{MapData, RingBuf},
     programs::tc::TcHandle,
-    util::nr_cpus,
 };
-use serde::{Deserialize, Serialize};
-use std::path::Path;
-use types::{FlowRecord, HookCounters, HookReport, SweepLimits, TableReport, hook_id, maps};
+pub use options::{Attached, ForeignReport, KeyScope, OpenOptions, OpenReport};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
+use types::{FlowRecord, HookReport, SweepLimits, TableReport, maps};
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OpenOptions {
-    /// Usually `/sys/fs/bpf/mermin`; empty: nothing is pinned.
-    pub pin_root: String,
-    pub instance: String,
-    pub flow_capacity: u32,
-    pub event_capacity: u32,
-    /// Percentage of used slots beyond which the kernel wakes us.
-    pub high_water_percent: u32,
-    /// File of the network namespace to watch, or empty for our own.
-    pub network_namespace: String,
-    pub attach: AttachOptions,
-    /// For tests: how long a packet idles where its flow may be retired under it.
-    #[serde(default)]
-    pub race_window: u32,
-}
+/// Multicast groups of rtnetlink (linux/rtnetlink.h).
+const LINKS_AND_ADDRESSES: u32 = (libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR) as u32;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OpenReport {
-    /// What the table really holds: a pinned one keeps its size.
-    pub capacity: u32,
-    pub pinned: bool,
-    /// Why it is not, or empty.
-    pub pin_problem: String,
-    /// The table was there already.
-    pub reused: bool,
-    /// Flows found in it.
-    pub taken_over: u32,
-    /// Tables of other versions, whose flows `prune` drops.
-    pub foreign_layouts: Vec<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AttachReport {
-    pub index: u32,
-    pub mode: Mode,
-}
-
-type CounterWords = [u64; size_of::<HookCounters>() / 8];
-
-pub struct Session {
+/// What is attached, and with what.
+struct Programs {
     ebpf: Ebpf,
-    hooks: PerCpuHashMap<MapData, u32, CounterWords>,
     attachments: Attachments,
     /// Of our clsact filters.
     handle: TcHandle,
-    netns: NetNs,
     pins: Option<Pins>,
-    pub table: Table,
+}
+
+/// The two halves have locks of their own: attaching to many interfaces takes seconds, and meanwhile flows are read.
+/// Who needs both takes `programs` first.
+pub struct Session {
+    programs: Mutex<Option<Programs>>,
+    counting: Mutex<Option<Counting>>,
+    settled: Mutex<Settled>,
+    grace: GracePeriod,
+    netns: NetNs,
+    listeners: Listeners,
+}
+
+/// What [`Session::open`] makes.
+pub struct Opened {
+    pub session: Session,
+    pub ring: RingBuf<MapData>,
+    /// Listens to changes of interfaces and addresses in the watched namespace.
+    pub changes: Socket,
+    pub report: OpenReport,
 }
 
 impl Session {
-    pub fn open(options: &OpenOptions) -> Result<(Self, RingBuf<MapData>, OpenReport)> {
+    pub fn open(options: &OpenOptions) -> Result<Opened> {
+        kernel::raise_open_files();
         let netns = NetNs::open(&options.network_namespace)?;
+        // Before the first look at the interfaces, so that no change is missed.
+        let changes = netns.run(|| Socket::open(libc::NETLINK_ROUTE, LINKS_AND_ADDRESSES))?;
         let (pins, pin_problem) = open_pins(options)?;
         let pinned = pins.as_ref().map(pinned_capacity).transpose()?.flatten();
         let mut ebpf = match load(options, pins.as_ref(), pinned) {
@@ -89,151 +84,111 @@ impl Session {
             }
             ebpf => ebpf?,
         };
-        let table = Table::open(table_maps(&mut ebpf)?, GracePeriod::new()?)?;
-        let hooks = PerCpuHashMap::try_from(take(&mut ebpf, maps::HOOKS)?)?;
+        let grace = GracePeriod::new()?;
+        let table = Table::open(table_maps(&mut ebpf)?, &grace)?;
+        let hooks = HookMap::try_from(take(&mut ebpf, maps::HOOKS)?)?;
+        let booked = Booked::open(ShortArray::new(take_array(&mut ebpf, maps::HOOKS_BOOKED)?)?);
         let ring = RingBuf::try_from(take(&mut ebpf, maps::FLOW_EVENTS)?)?;
+        if let Some(pins) = &pins {
+            describe::pin(pins)?;
+        }
         let foreign = pins.iter().flat_map(Pins::foreign_layouts);
+        let foreign = foreign.map(|path| ForeignReport {
+            path: path.display().to_string(),
+            problem: foreign::problem(&path).unwrap_or_default(),
+        });
+        let (conntrack, conntrack_problem) = match Conntrack::start(&netns, table.capacity()) {
+            Ok(conntrack) => (Some(Arc::new(conntrack)), String::new()),
+            Err(error) => (None, error.message),
+        };
         let report = OpenReport {
+            conntrack_problem,
             capacity: table.capacity(),
             pinned: pins.is_some(),
             pin_problem,
             reused: table.reused,
             taken_over: table.used(),
-            foreign_layouts: foreign.map(|path| path.display().to_string()).collect(),
+            killed: table.killed,
+            foreign: foreign.collect(),
         };
-        let handle = attach::handle_of(&options.instance);
+        let handle = handle_of(&options.instance);
         let attachments = Attachments::new(options.attach, handle);
-        Ok((Self { ebpf, hooks, attachments, handle, netns, pins, table }, ring, report))
-    }
-
-    pub fn interfaces(&self) -> Result<Vec<Interface>> {
-        self.netns.run(netns::interfaces)
-    }
-
-    pub fn attach(&mut self, name: &str) -> Result<AttachReport> {
-        let Self { ebpf, hooks, attachments, netns, pins, .. } = self;
-        netns.run(|| {
-            let index = netns::index_of(name)?;
-            if attachments.contains(index) {
-                return Err(Error::new(Code::Usage, format!("{name:?} is attached already")));
-            }
-            for egress in [false, true] {
-                let id = hook_id(index, egress);
-                if hooks.get(&id, 0).is_err() {
-                    let zero = PerCpuValues::try_from(vec![CounterWords::default(); cpus()?])
-                        .map_err(|error| Error::io("cannot count per CPU", &error))?;
-                    hooks.insert(id, zero, 0)?;
-                }
-            }
-            let mode = attachments.attach(ebpf, pins.as_ref(), netns.inode, name, index).map_err(|error| Error {
-                message: format!("cannot attach to \"{name}\": {}", error.message),
-                ..error
-            })?;
-            Ok(AttachReport { index, mode })
-        })
-    }
-
-    /// Detaches from one interface, or from all when `ifindex` is 0, and waits for the packets under way.
-    pub fn detach(&mut self, ifindex: u32) -> Result<()> {
-        let indexes = if ifindex == 0 { self.attachments.indexes() } else { vec![ifindex] };
-        let Self { attachments, netns, pins, .. } = self;
-        // An interface that fails does not keep the others.
-        let detached = netns
-            .run(|| indexes.iter().map(|index| attachments.detach(pins.as_ref(), *index)).fold(Ok(()), Result::and));
-        self.table.wait_for_programs().and(detached)
-    }
-
-    /// Detaches from an interface that is gone, ends its flows and drops its counters.
-    pub fn forget(&mut self, ifindex: u32) -> Result<()> {
-        self.detach(ifindex)?;
-        let attachments = &self.attachments;
-        self.table.end_flows_without(|owner| attachments.contains(owner))?;
-        for egress in [false, true] {
-            match self.hooks.remove(&hook_id(ifindex, egress)) {
-                Ok(()) | Err(MapError::KeyNotFound) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes attachments that an earlier agent left and we did not take over, with their flows and counters, and tables
-    /// of other versions. Returns how many attachments it removed.
-    pub fn prune(&mut self) -> Result<u32> {
-        let mut removed = 0;
-        if let Some(pins) = &self.pins {
-            for name in pins.attachments().iter().filter(|name| !self.attachments.holds(name)) {
-                attach::remove_pinned(&pins.path(name), name, self.handle)?;
-                removed += 1;
-            }
-            for layout in pins.foreign_layouts() {
-                removed += remove_layout(&layout, self.handle)?;
-            }
-        }
-        // Before their counters and slots are somebody else's, the programs that were removed must have ended.
-        self.table.wait_for_programs()?;
-        let attachments = &self.attachments;
-        self.table.end_flows_without(|owner| attachments.contains(owner))?;
-        for hook in self.hooks.keys().collect::<std::result::Result<Vec<_>, _>>()? {
-            if !self.attachments.contains(hook >> 1) {
-                self.hooks.remove(&hook)?;
-            }
-        }
-        Ok(removed)
-    }
-
-    pub fn sweep(&mut self, limits: &SweepLimits) -> Result<u32> {
-        self.table.sweep(limits)
-    }
-
-    pub fn read(&mut self, out: &mut [FlowRecord]) -> Result<usize> {
-        self.table.read(out)
-    }
-
-    /// The table's figures and the counters of every hook.
-    pub fn counters(&self) -> Result<(TableReport, Vec<HookReport>)> {
-        let mut reports = Vec::new();
-        for id in self.hooks.keys() {
-            let id = id?;
-            let values = self.hooks.get(&id, 0)?;
-            let mut sum = CounterWords::default();
-            for cpu in values.iter() {
-                for (sum, value) in sum.iter_mut().zip(cpu) {
-                    *sum += value;
-                }
-            }
-            // SAFETY: HookCounters is a struct of as many words.
-            let counters = unsafe { std::mem::transmute::<CounterWords, HookCounters>(sum) };
-            reports.push(HookReport { ifindex: id >> 1, egress: id & 1, counters });
-        }
-        let state = self.table.state();
-        let table = TableReport {
-            capacity: self.table.capacity(),
-            used: self.table.used(),
-            created: state.created,
-            freed: state.freed,
-            pressed: self.table.pressed,
-            leaked: self.table.leaked,
-            open_packets: self.table.open_packets(),
-            hooks: reports.len() as u32,
-            pad: 0,
+        let session = Self {
+            settled: Mutex::new(table.settled()?),
+            programs: Mutex::new(Some(Programs { ebpf, attachments, handle, pins })),
+            counting: Mutex::new(Some(Counting { table, hooks, booked, conntrack })),
+            grace,
+            listeners: Listeners::open(&netns)?,
+            netns,
         };
-        Ok((table, reports))
+        Ok(Opened { session, ring, changes, report })
+    }
+
+    fn programs<T>(&self, work: impl FnOnce(&mut Programs) -> Result<T>) -> Result<T> {
+        lock(&self.programs).as_mut().map_or_else(|| Err(closed()), work)
+    }
+
+    fn counting<T>(&self, work: impl FnOnce(&mut Counting) -> Result<T>) -> Result<T> {
+        lock(&self.counting).as_mut().map_or_else(|| Err(closed()), work)
+    }
+
+    /// Who listens in the watched namespace.
+    pub fn listeners(&self) -> Result<Vec<Listener>> {
+        self.listeners.list()
+    }
+
+    /// Finds the flows that are due; returns how many records may be read now.
+    pub fn sweep(&self, limits: &SweepLimits) -> Result<u32> {
+        let mut must_wait = self.counting(|counting| counting.table.begin_sweep(limits))?;
+        while must_wait {
+            // With no lock held: nobody who asks for the counters waits with us.
+            self.grace.wait()?;
+            must_wait = self.counting(|counting| counting.table.settle())?;
+        }
+        // Here too: the kernel may be naming all its connections.
+        if let Some(conntrack) = self.counting(|counting| Ok(counting.conntrack.clone()))? {
+            conntrack.catch_up(limits);
+        }
+        self.counting(|counting| Ok(counting.table.end_sweep()))
+    }
+
+    pub fn read(&self, out: &mut [FlowRecord]) -> Result<usize> {
+        self.counting(|counting| counting.read(out))
+    }
+
+    pub fn counters(&self) -> Result<(TableReport, Vec<HookReport>)> {
+        self.counting(|counting| counting.counters())
+    }
+
+    pub fn book_filtered(&self, hook: u32, packets: u64) -> Result<()> {
+        self.counting(|counting| counting.book_filtered(hook, packets))
+    }
+
+    /// So many of the records that were read are delivered, dropped or counted as lost.
+    pub fn note_settled(&self, records: u64) {
+        lock(&self.settled).note(records);
     }
 
     /// Ends the session. `keep`: what is pinned goes on for a successor; otherwise nothing stays.
-    pub fn close(mut self, keep: bool) -> Result<()> {
-        if keep && self.pins.is_some() {
-            return Ok(());
-        }
-        self.detach(0)?;
-        self.prune()?;
-        self.pins.take().map_or(Ok(()), Pins::remove)
+    pub fn close(&self, keep: bool) -> Result<()> {
+        let is_kept = self.programs(|programs| Ok(keep && programs.pins.is_some()))?;
+        let removed = if is_kept { Ok(()) } else { self.remove_all() };
+        // What was not delivered the agent has counted.
+        self.counting(|counting| {
+            counting.table.settle_all();
+            Ok(())
+        })?;
+        // Not when the last wait has ended: a successor may come at once.
+        let programs = lock(&self.programs).take();
+        drop(lock(&self.counting).take());
+        let pins = programs.and_then(|programs| programs.pins);
+        removed?;
+        pins.filter(|_| !is_kept).map_or(Ok(()), Pins::remove)
     }
 }
 
-fn cpus() -> Result<usize> {
-    nr_cpus().map_err(|(what, error)| Error::io(format!("cannot count the CPUs from {what}"), &error))
+fn closed() -> Error {
+    Error::new(Code::NotFound, "the session is closed")
 }
 
 /// Pins when it can; without a writable bpffs the agent runs without, and says so. A locked instance is an error.

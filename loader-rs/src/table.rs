@@ -1,26 +1,25 @@
-//! The flow table as user space sees it: which flows are due, how they are retired, what is still to be exported.
+//! The flow table as user space sees it: how it is taken over, and what is in it.
 //!
-//! A flow is retired in the order of RCU: out of the index, wait for the programs that may hold its slot, read, zero,
-//! give back. One wait serves all flows of a sweep.
+//! `sweep` finds the flows that are due and takes them out of the kernel's sight, `read` hands them out and gives their slots
+//! back, `maps` does what must not be left half done.
+
+mod maps;
+mod read;
+mod sweep;
 
 use crate::{
     clock,
-    due::{Verdict, View, judge, oldest},
-    error::{Code, Error, Result},
-    flow::{flag_bits, is_live, larger, minus, side_of, totals},
-    kernel::{GracePeriod, MappedArray},
+    error::{Error, Result},
+    flow::{counted, is_live, minus},
+    foreign::{Foreign, Inheritance},
+    kernel::GracePeriod,
 };
-use aya::maps::{HashMap, MapData, MapError, Queue};
-use std::{collections::BTreeSet, mem, ptr};
-use types::{Exported, FlowKey, FlowRecord, FlowSlot, SLOT_FREE, SweepLimits, TableState, end_reason};
+pub use maps::{Maps, Settled};
+use std::{collections::BTreeSet, path::Path, ptr};
+use types::{TableState, end_reason};
 
-/// A key as aya's maps take it.
-type KeyBytes = [u8; size_of::<FlowKey>()];
-
-fn key_bytes(key: &FlowKey) -> KeyBytes {
-    // SAFETY: FlowKey has no padding, so all its bytes are initialised.
-    unsafe { mem::transmute_copy(key) }
-}
+/// More slots than programs may have taken and not counted as created yet: a few for each CPU.
+const SLOTS_IN_FLIGHT: u32 = 1024;
 
 /// A flow that the sweep chose, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,68 +34,101 @@ impl Due {
     }
 }
 
-/// The maps of the flow table.
-pub struct Maps {
-    pub slots: MappedArray<FlowSlot>,
-    pub exported: MappedArray<Exported>,
-    pub state: MappedArray<TableState>,
-    pub index: HashMap<MapData, KeyBytes, u32>,
-    pub free: Queue<MapData, u32>,
-}
-
 pub struct Table {
     maps: Maps,
-    grace: GracePeriod,
     /// Chosen by the last sweep and not read yet, in reverse order.
     ready: Vec<Due>,
     /// Flows in `ready` were taken out of the index, and the programs that may hold them not waited for yet.
     must_wait: bool,
     /// Slots that are out of the index already and wait for the next sweep.
     orphans: BTreeSet<u32>,
+    /// No slot from this one on was ever used, see [`Table::note_top`].
+    top: u32,
     unix_offset_ns: i64,
+    /// Packets of gaps that were handed out, by hook, and not booked there yet.
+    pub moved: Vec<(u32, u64)>,
+    /// Slots that wait to be retired whose interface nobody knows any more.
+    nameless: BTreeSet<u32>,
+    /// What agents of other versions left; it is handed out first.
+    inherited: Inheritance,
+    /// What [`Table::read`] has yet to tell.
+    failed: Option<Error>,
     /// An earlier agent had made it.
     pub reused: bool,
+    /// Records that an agent had which was killed before us.
+    pub killed: u64,
     pub pressed: u64,
     pub leaked: u64,
 }
 
 impl Table {
-    /// Takes a table over, or makes a new one ready: all slots into the queue.
-    pub fn open(mut maps: Maps, grace: GracePeriod) -> Result<Self> {
-        let state = maps.state.at(0);
-        // SAFETY: a mapped word that only loaders write.
-        let ready = unsafe { ptr::read_volatile(&raw const (*state).ready) } != 0;
-        let mut orphans = BTreeSet::new();
-        if ready {
-            for slot in 0..maps.slots.len() {
-                // SAFETY: mapped memory; the key of a live slot does not change before it is given back, by us.
-                let (live, key) = unsafe { (is_live(maps.slots.at(slot)), (*maps.slots.at(slot)).key) };
-                if live && maps.index.get(&key_bytes(&key), 0).ok() != Some(slot) {
-                    orphans.insert(slot);
-                }
-            }
+    /// Takes a table over, or makes a new one ready: all slots onto the stack, the first on top.
+    pub fn open(mut maps: Maps, grace: &GracePeriod) -> Result<Self> {
+        let TableState { ready, top, .. } = maps.state();
+        let reused = ready != 0;
+        if reused {
+            maps.recover(grace)?;
         } else {
-            // An agent that was killed here left some slots queued; none can be in use yet.
+            // An agent that was killed here left some slots on the stack; none can be in use yet.
             while maps.free.pop(0).is_ok() {}
-            for slot in 0..maps.slots.len() {
+            for slot in (0..maps.slots.len()).rev() {
                 maps.free.push(slot, 0)?;
             }
-            // SAFETY: as above.
-            unsafe { ptr::write_volatile(&raw mut (*state).ready, 1) };
+            // SAFETY: a mapped word that only loaders write.
+            unsafe { ptr::write_volatile(&raw mut (*maps.state.at(0)).ready, 1) };
         }
         let mut table = Self {
+            killed: maps.note_killed(),
             maps,
-            grace,
             ready: Vec::new(),
             must_wait: false,
-            reused: ready,
-            orphans,
+            reused,
+            orphans: BTreeSet::new(),
+            top: 0,
             unix_offset_ns: clock::unix_offset_ns(),
+            moved: Vec::new(),
+            nameless: BTreeSet::new(),
+            inherited: Inheritance::default(),
+            failed: None,
             pressed: 0,
             leaked: 0,
         };
-        table.arm();
+        table.raise_top(u32::try_from(top).unwrap_or(u32::MAX));
+        table.note_top();
+        if reused {
+            table.orphans = table.unindexed()?;
+        }
+        table.maps.arm();
         Ok(table)
+    }
+
+    /// Flows that an earlier agent took out of the index and did not live to hand out, and those that the kernel replaced.
+    fn unindexed(&self) -> Result<BTreeSet<u32>> {
+        let mut found = BTreeSet::new();
+        for slot in 0..self.top {
+            let flow = self.maps.slots.at(slot)?;
+            // SAFETY: mapped memory.
+            if unsafe { is_live(flow) } && !self.maps.is_indexed(slot)? {
+                found.insert(slot);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Raises `top`. Of the free slots the kernel takes the one that was freed last, so one that was never used is taken only
+    /// when all that were are in use: no slot beyond the greatest number that ever were in use at once is. That number only
+    /// falls when we give a slot back, so it is looked at just before.
+    fn note_top(&mut self) {
+        self.raise_top(self.used().saturating_add(SLOTS_IN_FLIGHT));
+    }
+
+    fn raise_top(&mut self, top: u32) {
+        let top = top.min(self.capacity());
+        if top > self.top {
+            self.top = top;
+            // SAFETY: a mapped word that only loaders write.
+            unsafe { ptr::write_volatile(&raw mut (*self.maps.state.at(0)).top, top.into()) };
+        }
     }
 
     pub fn capacity(&self) -> u32 {
@@ -104,16 +136,7 @@ impl Table {
     }
 
     pub fn state(&self) -> TableState {
-        let state = self.maps.state.at(0);
-        // SAFETY: mapped words, each of which is read whole.
-        unsafe {
-            TableState {
-                ready: ptr::read_volatile(&raw const (*state).ready),
-                created: ptr::read_volatile(&raw const (*state).created),
-                freed: ptr::read_volatile(&raw const (*state).freed),
-                armed: ptr::read_volatile(&raw const (*state).armed),
-            }
-        }
+        self.maps.state()
     }
 
     pub fn used(&self) -> u32 {
@@ -121,28 +144,45 @@ impl Table {
         state.created.saturating_sub(state.freed).min(self.capacity().into()) as u32
     }
 
-    /// Packets of open flows that no record holds yet; reads the whole table.
-    pub fn open_packets(&self) -> u64 {
-        (0..self.maps.slots.len())
-            .map(|slot| (self.maps.slots.at(slot), self.maps.exported.at(slot)))
+    /// Packets of open flows that no record holds yet; reads all slots that were ever used.
+    pub fn open_packets(&self) -> Result<u64> {
+        let mut packets = self.inherited.open_packets();
+        for slot in 0..self.top {
+            let (flow, exported) = (self.maps.slots.at(slot)?, self.maps.exported.at(slot)?);
             // SAFETY: mapped memory.
-            .filter(|(flow, _)| unsafe { is_live(*flow) })
-            .map(|(flow, exported)| {
-                // SAFETY: as above; only this process writes what is exported.
-                let (total, before) = unsafe { (totals(flow).0, (*exported).counters) };
-                minus(total[0], before[0]).packets + minus(total[1], before[1]).packets
-            })
-            .sum()
+            if !unsafe { is_live(flow) } {
+                continue;
+            }
+            // SAFETY: as above; only this process writes what is exported.
+            let (total, before) = unsafe { (counted(flow), (*exported).counters) };
+            packets += minus(total[0], before[0]).packets + minus(total[1], before[1]).packets;
+        }
+        Ok(packets)
+    }
+
+    /// Whether the table at this path is being handed out.
+    pub fn inherits(&self, layout: &Path) -> bool {
+        self.inherited.has(layout)
+    }
+
+    /// Hands the flows of another table out before our own.
+    pub fn inherit(&mut self, mut table: Foreign) -> Result<()> {
+        table.count_open(read::inherited_packets)?;
+        self.inherited.add(table);
+        Ok(())
     }
 
     /// Ends the flows of interfaces for which `is_owner` is false: nobody would count their packets any more. The next
     /// packet makes a new flow at once, the records come with the next sweep.
     pub fn end_flows_without(&mut self, is_owner: impl Fn(u32) -> bool) -> Result<()> {
-        let known: BTreeSet<u32> = self.ready.iter().map(|due| due.slot).collect();
-        for slot in 0..self.maps.slots.len() {
-            let flow = self.maps.slots.at(slot);
-            // SAFETY: mapped memory; the owner of a live slot does not change.
-            let lost = unsafe { is_live(flow) && !is_owner((*flow).owner_ifindex) };
+        self.note_top();
+        // One whose window is only cut goes on behind that.
+        let ending = self.ready.iter().filter(|due| due.retires()).map(|due| due.slot);
+        let known: BTreeSet<u32> = ending.chain(self.orphans.iter().copied()).collect();
+        for slot in 0..self.top {
+            let flow = self.maps.slots.at(slot)?;
+            // SAFETY: mapped memory.
+            let lost = unsafe { is_live(flow) && (*flow).owner_hook.iter().any(|hook| !is_owner(hook >> 1)) };
             if lost && !known.contains(&slot) {
                 self.unlink(slot)?;
                 self.orphans.insert(slot);
@@ -151,186 +191,59 @@ impl Table {
         Ok(())
     }
 
-    /// Waits until no running program can still be counting.
-    pub fn wait_for_programs(&self) -> Result<()> {
-        self.grace.wait()
-    }
-
-    /// Finds the flows that are due and takes those that end out of the kernel's sight. Returns how many records may be
-    /// read now; what an earlier sweep found is read first.
-    pub fn sweep(&mut self, limits: &SweepLimits) -> Result<u32> {
-        if self.ready.is_empty() {
-            self.unix_offset_ns = clock::unix_offset_ns();
-            let mut due = self.choose(limits, clock::boot_ns());
-            let mut failed = None;
-            due.retain(|flow| {
-                let unlinked = if flow.retires() { self.unlink(flow.slot) } else { Ok(()) };
-                // A flow that cannot be taken out of the index goes on; the next sweep tries again.
-                unlinked.map_err(|error| failed = Some(error)).is_ok()
-            });
-            due.extend(
-                mem::take(&mut self.orphans).into_iter().map(|slot| Due { slot, reason: end_reason::FORCED_END }),
-            );
-            self.must_wait = due.iter().any(|flow| flow.retires());
-            // They are read from the end: in the order of the slots, which is about that of their beginning.
-            due.reverse();
-            // From here on these flows are ours alone to remember, whatever fails.
-            self.ready = due;
-            if let Some(error) = failed {
-                return Err(error);
-            }
-        }
-        if self.must_wait {
-            self.grace.wait()?;
-            self.must_wait = false;
-        }
-        if self.ready.is_empty() {
-            self.arm();
-        }
-        Ok(self.ready.len() as u32)
-    }
-
-    /// Takes a slot out of the index, unless the index has another slot for the key already.
-    fn unlink(&mut self, slot: u32) -> Result<()> {
-        // SAFETY: the key of a live slot does not change before we give it back.
-        let key = key_bytes(unsafe { &(*self.maps.slots.at(slot)).key });
-        match self.maps.index.get(&key, 0) {
-            Ok(indexed) if indexed == slot => Ok(self.maps.index.remove(&key)?),
-            Ok(_) | Err(MapError::KeyNotFound) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn choose(&mut self, limits: &SweepLimits, now: u64) -> Vec<Due> {
-        let mut due = Vec::new();
-        let mut open = Vec::new();
-        let pressed = self.used() > limits.high_water;
-        let mut ending = 0u32;
-        for slot in 0..self.maps.slots.len() {
-            let flow = self.maps.slots.at(slot);
+    /// Ends the flows of an interface that went away while nobody looked: another one has its index now, and must not be taken
+    /// for it.
+    pub fn disown(&mut self, ifindex: u32) -> Result<()> {
+        self.end_flows_without(|owner| owner != ifindex)?;
+        for slot in &self.orphans {
+            let flow = self.maps.slots.at(*slot)?;
             // SAFETY: mapped memory.
-            if !unsafe { is_live(flow) } || self.orphans.contains(&slot) {
-                continue;
-            }
-            // SAFETY: as above; every word is read once.
-            match judge(&unsafe { View::read(flow) }, limits, now) {
-                Verdict::End(reason) => {
-                    ending += 1;
-                    due.push(Due { slot, reason });
-                }
-                Verdict::Cut => due.push(Due { slot, reason: end_reason::ACTIVE_TIMEOUT }),
-                Verdict::Open { age } if pressed => open.push((slot, age)),
-                Verdict::Open { .. } => {}
+            let owners = unsafe { (*flow).owner_hook };
+            if owners.iter().any(|hook| hook >> 1 == ifindex) {
+                self.nameless.insert(*slot);
             }
         }
-        if pressed {
-            let excess = self.used().saturating_sub(ending).saturating_sub(limits.low_water);
-            let victims = oldest(&open, excess as usize);
-            self.pressed += victims.len() as u64;
-            due.extend(victims.into_iter().map(|slot| Due { slot, reason: end_reason::LACK_OF_RESOURCES }));
-        }
-        due
+        Ok(())
     }
 
-    /// Writes the next records into `out` and gives the slots of ended flows back; returns how many were written.
-    /// Fewer than fit means that the sweep is read to its end.
-    pub fn read(&mut self, out: &mut [FlowRecord]) -> Result<usize> {
-        if self.must_wait {
-            return Err(Error::new(Code::Usage, "read before a sweep has succeeded"));
-        }
-        let mut written = 0;
-        while written < out.len() {
-            let Some(due) = self.ready.pop() else {
-                self.arm();
-                break;
-            };
-            if let Some(record) = self.record(due) {
-                out[written] = record;
-                written += 1;
-            }
-            if due.retires() {
-                self.give_back(due.slot)?;
-            }
-        }
-        Ok(written)
+    /// See [`Maps::settled`].
+    pub fn settled(&self) -> Result<Settled> {
+        self.maps.settled()
     }
 
-    /// The window of a flow since its last export; `None` when it holds no packet.
-    fn record(&mut self, due: Due) -> Option<FlowRecord> {
-        let flow = self.maps.slots.at(due.slot);
-        let exported = self.maps.exported.at(due.slot);
-        let now = clock::boot_ns();
-        // SAFETY: mapped memory. The kernel may be adding to a flow that goes on: what it adds after a word was read is in
-        // the next window. `cut_ns` and `exported` are ours alone to write.
-        unsafe {
-            let cut = (*flow).cut_ns;
-            let before = (*exported).counters;
-            // Before the cut: the first packet after it begins the next window here.
-            let first = ptr::read_volatile(&raw const (*flow).window_first_ns);
-            if !due.retires() {
-                ptr::write_volatile(&raw mut (*flow).cut_ns, now);
-            }
-            let (total, ifindex) = totals(flow);
-            // Hooks may see different lengths; what was exported stays true.
-            let total = [larger(total[0], before[0]), larger(total[1], before[1])];
-            let delta = [minus(total[0], before[0]), minus(total[1], before[1])];
-            if delta[0].packets == 0 && delta[1].packets == 0 {
-                return None;
-            }
-            (*exported).counters = total;
-            let last = ptr::read_volatile(&raw const (*flow).last_ns);
-            let start = if first > cut { first.min(last) } else { last };
-            Some(FlowRecord {
-                key: (*flow).key,
-                start_unix_ns: self.unix(start),
-                end_unix_ns: self.unix(last),
-                delta,
-                total,
-                slot: due.slot,
-                ifindex,
-                tcp_flags: (*flow).tcp_flags.map(|lanes| flag_bits(&lanes)),
-                syn_side: side_of((*flow).syn),
-                syn_ack_side: side_of((*flow).syn_ack),
-                first_side: (*flow).first_side,
-                end_reason: due.reason,
-                last: due.retires().into(),
-                first: (before[0].packets == 0 && before[1].packets == 0).into(),
-                pad: [0; 4],
-            })
-        }
+    /// See [`Maps::settle_all`].
+    pub fn settle_all(&self) {
+        self.maps.settle_all();
+    }
+
+    /// Adds what the records of another table held.
+    pub fn add_totals(&self, other: &TableState) {
+        self.maps.add_totals(other);
+    }
+
+    /// Adds to the packets of records that a filter dropped.
+    pub fn note_filtered(&self, packets: u64) {
+        self.maps.note_filtered(packets);
     }
 
     fn unix(&self, boot_ns: u64) -> u64 {
         boot_ns.saturating_add_signed(self.unix_offset_ns)
     }
 
-    fn give_back(&mut self, slot: u32) -> Result<()> {
-        // SAFETY: the slot is out of the index and its readers have been waited for: nobody else sees it. Whoever takes over
-        // from us, should we be killed here, sees a free slot first.
-        unsafe {
-            ptr::write_volatile(&raw mut (*self.maps.slots.at(slot)).state, SLOT_FREE);
-            ptr::write_volatile(self.maps.slots.at(slot), FlowSlot::ZERO);
-            ptr::write_volatile(self.maps.exported.at(slot), Exported::ZERO);
-        }
-        if let Err(error) = self.maps.free.push(slot, 0) {
-            self.leaked += 1;
-            return Err(Error::chain("cannot give a slot of the flow table back", &error));
-        }
-        let state = self.maps.state.at(0);
-        // SAFETY: a mapped word that only loaders write.
-        unsafe {
-            let freed = ptr::read_volatile(&raw const (*state).freed);
-            ptr::write_volatile(&raw mut (*state).freed, freed + 1);
-        }
-        Ok(())
-    }
-
-    /// Asks the kernel to wake us when the table fills up.
-    fn arm(&mut self) {
-        // SAFETY: a mapped word; the kernel only ever clears it.
-        unsafe { ptr::write_volatile(&raw mut (*self.maps.state.at(0)).armed, 1) };
+    /// The other way round, for times of the records of the last sweep.
+    pub fn boot(&self, unix_ns: u64) -> u64 {
+        unix_ns.saturating_add_signed(-self.unix_offset_ns)
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn due_retires_all_but_a_cut() {
+        for reason in end_reason::IDLE_TIMEOUT..=end_reason::LACK_OF_RESOURCES {
+            assert_eq!(Due { slot: 0, reason }.retires(), reason != end_reason::ACTIVE_TIMEOUT, "{reason}");
+        }
+    }
+}

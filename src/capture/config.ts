@@ -7,9 +7,10 @@ export const parserSettings = group("How packets are read.", {
   vxlan_port: later(TUNNELS, port(4789, "UDP port of VXLAN.")),
   geneve_port: later(TUNNELS, port(6081, "UDP port of Geneve.")),
   wireguard_port: later(TUNNELS, port(51820, "UDP port of WireGuard.")),
-  key_scope: later(
-    "telling flows apart by their VLAN or tunnel id",
-    choice(["none", "vni"], "none", "Whether flows with equal addresses in different virtual networks are told apart."),
+  key_scope: choice(
+    ["none", "vni"],
+    "none",
+    "Whether flows with equal addresses in different virtual networks are told apart, by their VLAN id.",
   ),
 });
 

@@ -18,6 +18,15 @@ export function readTableCounters(view: DataView): Omit<TableCounters, "hooks"> 
     pressed: readU64(view, TableReport.pressed),
     leaked: readU64(view, TableReport.leaked),
     openPackets: readU64(view, TableReport.openPackets),
+    taken: readU64(view, TableReport.taken),
+    filtered: readU64(view, TableReport.filtered),
+    killed: readU64(view, TableReport.killed),
+    conntrack: {
+      entries: view.getUint32(TableReport.conntrackEntries, true),
+      events: readU64(view, TableReport.conntrackEvents),
+      lost: readU64(view, TableReport.conntrackLost),
+      overflows: readU64(view, TableReport.conntrackOverflows),
+    },
   };
 }
 
@@ -30,8 +39,10 @@ export function readHookCounters(view: DataView, offset: number): HookCounters {
     packets: readU64(view, at + Words.packets),
     bytes: readU64(view, at + Words.bytes),
     counted: readU64(view, at + Words.counted),
-    noted: readU64(view, at + Words.noted),
+    duplicate: readU64(view, at + Words.duplicate),
+    keyScopeConflict: readU64(view, at + Words.keyScopeConflict),
     unparsed: UNPARSED_REASONS.map((_, i) => readU64(view, at + Words.unparsed + 8 * i)),
+    filtered: readU64(view, offset + HookReport.filtered),
     lost: LOST_REASONS.map((_, i) => readU64(view, at + Words.lost + 8 * i)),
   };
 }

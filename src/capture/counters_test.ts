@@ -20,6 +20,10 @@ Deno.test("readTableCounters() reads the report that Rust wrote", () => {
     pressed: 4,
     leaked: 2,
     openPackets: 77,
+    taken: 2 ** 33 + 500,
+    filtered: 44,
+    killed: 2 ** 33 + 9,
+    conntrack: { entries: 5, events: 2 ** 33 + 6, lost: 7, overflows: 8 },
   });
 });
 
@@ -31,11 +35,13 @@ Deno.test("readHookCounters() reads the report that Rust wrote, wherever it stan
   assert.deepEqual(readHookCounters(view, offset), {
     ifindex: 7,
     direction: "egress",
-    packets: 136,
+    packets: 158,
     bytes: 2 ** 40 + 1,
     counted: 90,
-    noted: 18,
+    duplicate: 18,
+    keyScopeConflict: 8,
     unparsed: [1, 2, 3, 4],
+    filtered: 22,
     lost: [5, 6, 7],
   });
   assert.equal(readHookCounters(view, TableReport.size).direction, "ingress");

@@ -3,10 +3,11 @@
 import { type MaybeSide, NO_SIDE, type Side } from "../flow/ends.ts";
 import type { FlowRecordView } from "../flow/record.ts";
 import type { U64 } from "../flow/span.ts";
-import { Counters, FlowKey, FlowRecord } from "./layout.gen.ts";
+import { Counters, FlowKey, FlowRecord, NatCode } from "./layout.gen.ts";
 
 const IPV4 = 4;
-const SIDE_NONE = 255;
+/** Greater codes mean that no side is known. */
+const SIDES = 2;
 const TWO_32 = 0x1_0000_0000;
 
 /** A view on the record at `seek()`'s index; little-endian machines only, which is what Deno runs on. */
@@ -46,6 +47,24 @@ export class FlowRecords implements FlowRecordView {
   get protocol(): number {
     return this.bytes[this.#at + FlowKey.protocol];
   }
+  get nat(): number {
+    return this.bytes[this.#at + FlowRecord.nat];
+  }
+  get natAOffset(): number {
+    return this.#at + FlowRecord.natA;
+  }
+  get natBOffset(): number {
+    return this.#at + FlowRecord.natB;
+  }
+  get natPortA(): number {
+    return this.#u16[(this.#at + FlowRecord.natPort) >> 1];
+  }
+  get natPortB(): number {
+    return this.#u16[(this.#at + FlowRecord.natPort + 2) >> 1];
+  }
+  get natFrom(): MaybeSide {
+    return this.nat === NatCode.NONE ? NO_SIDE : side(this.bytes[this.#at + FlowRecord.natFrom]);
+  }
   get slot(): number {
     return this.#u32[(this.#at + FlowRecord.slot) >> 2];
   }
@@ -68,6 +87,19 @@ export class FlowRecords implements FlowRecordView {
     return side(this.bytes[this.#at + FlowRecord.firstSide]);
   }
 
+  get finFrom(): MaybeSide {
+    return side(this.bytes[this.#at + FlowRecord.finSide]);
+  }
+  get isEstablished(): boolean {
+    return this.bytes[this.#at + FlowRecord.established] !== 0;
+  }
+  get vlan(): number {
+    return this.#u16[(this.#at + FlowRecord.vlan) >> 1];
+  }
+  get handshakeNs(): number {
+    return this.#number(FlowRecord.handshakeNs);
+  }
+
   readStart(out: U64): void {
     this.#readU64(FlowRecord.startUnixNs, out);
   }
@@ -75,7 +107,13 @@ export class FlowRecords implements FlowRecordView {
     this.#readU64(FlowRecord.endUnixNs, out);
   }
   ifindex(side: Side): number {
-    return this.#u32[(this.#at + FlowRecord.ifindex + 4 * side) >> 2];
+    return this.hook(side) >>> 1;
+  }
+  hook(side: Side): number {
+    return this.#u32[(this.#at + FlowRecord.hook + 4 * side) >> 2];
+  }
+  seenIfindex(place: number): number {
+    return this.#u32[(this.#at + FlowRecord.interfaces + 4 * place) >> 2];
   }
   packetsDelta(side: Side): number {
     return this.#number(FlowRecord.delta + Counters.size * side + Counters.packets);
@@ -92,6 +130,42 @@ export class FlowRecords implements FlowRecordView {
   tcpFlags(side: Side): number {
     return this.bytes[this.#at + FlowRecord.tcpFlags + side];
   }
+  isFinAcked(side: Side): boolean {
+    return this.bytes[this.#at + FlowRecord.finAcked + side] !== 0;
+  }
+  latencyNs(side: Side): number {
+    return this.#number(FlowRecord.latencyNs + 8 * side);
+  }
+  jitterNs(side: Side): number {
+    return this.#number(FlowRecord.jitterNs + 8 * side);
+  }
+  latencyCount(side: Side): number {
+    return this.#u32[(this.#at + FlowRecord.latencyCount + 4 * side) >> 2];
+  }
+  isIpKnown(side: Side): boolean {
+    return this.bytes[this.#at + FlowRecord.ipKnown + side] !== 0;
+  }
+  trafficClass(side: Side): number {
+    return this.bytes[this.#at + FlowRecord.trafficClass + side];
+  }
+  ttl(side: Side): number {
+    return this.bytes[this.#at + FlowRecord.ttl + side];
+  }
+  flowLabel(side: Side): number {
+    return this.#u32[(this.#at + FlowRecord.flowLabel + 4 * side) >> 2];
+  }
+  isIcmpKnown(side: Side): boolean {
+    return this.bytes[this.#at + FlowRecord.icmpKnown + side] !== 0;
+  }
+  icmpType(side: Side): number {
+    return this.bytes[this.#at + FlowRecord.icmpType + side];
+  }
+  icmpCode(side: Side): number {
+    return this.bytes[this.#at + FlowRecord.icmpCode + side];
+  }
+  spi(side: Side): number {
+    return this.#u32[(this.#at + FlowRecord.spi + 4 * side) >> 2];
+  }
 
   #number(offset: number): number {
     const index = (this.#at + offset) >> 2;
@@ -106,5 +180,5 @@ export class FlowRecords implements FlowRecordView {
 }
 
 function side(code: number): MaybeSide {
-  return code === SIDE_NONE ? NO_SIDE : code as Side;
+  return code < SIDES ? code as Side : NO_SIDE;
 }

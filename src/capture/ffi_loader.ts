@@ -2,11 +2,15 @@
 
 import { FlowRecord, HookReport, LAYOUT_HASH, SweepLimits as Limits, TableReport } from "./layout.gen.ts";
 import {
+  type AttachResult,
   type CaptureSession,
   type CleanupReport,
   type HookCounters,
+  type KernelFacts,
+  type ListeningSocket,
   type Loader,
   LoaderError,
+  type LoaderErrorCode,
   type NetworkInterface,
   type OpenOptions,
   type OpenReport,
@@ -18,19 +22,27 @@ import { readHookCounters, readTableCounters } from "./counters.ts";
 const SYMBOLS = {
   mermin_take: { parameters: ["buffer", "u32"], result: "u32" },
   mermin_describe: { parameters: [], result: "i32" },
-  mermin_parse_config: { parameters: ["buffer", "u32"], result: "i32" },
-  mermin_open: { parameters: ["buffer", "u32"], result: "i32" },
-  mermin_interfaces: { parameters: ["u32"], result: "i32" },
-  mermin_attach: { parameters: ["u32", "buffer", "u32"], result: "i32" },
-  mermin_detach: { parameters: ["u32", "u32"], result: "i32" },
-  mermin_forget: { parameters: ["u32", "u32"], result: "i32" },
-  mermin_prune: { parameters: ["u32"], result: "i32" },
+  mermin_parse_config: { parameters: ["buffer", "u32", "u32"], result: "i32" },
+  mermin_trim: { parameters: [], result: "void" },
+  mermin_facts: { parameters: ["buffer", "u32"], result: "i32" },
+  mermin_addresses: { parameters: ["buffer", "u32"], result: "i32" },
+  mermin_open: { parameters: ["buffer", "u32"], result: "i32", nonblocking: true },
+  mermin_claim: { parameters: ["i32"], result: "void" },
+  mermin_interfaces: { parameters: ["u32"], result: "i32", nonblocking: true },
+  mermin_attach: { parameters: ["u32", "buffer", "u32"], result: "i32", nonblocking: true },
+  mermin_silence: { parameters: ["u32"], result: "i32", nonblocking: true },
+  mermin_detach: { parameters: ["u32"], result: "i32", nonblocking: true },
+  mermin_forget: { parameters: ["u32", "buffer", "u32"], result: "i32", nonblocking: true },
+  mermin_prune: { parameters: ["u32"], result: "i32", nonblocking: true },
+  mermin_watch: { parameters: ["u32", "u32"], result: "i32", nonblocking: true },
+  mermin_listeners: { parameters: ["u32"], result: "i32" },
   mermin_wait: { parameters: ["u32", "u32"], result: "i32", nonblocking: true },
   mermin_wake: { parameters: ["u32"], result: "void" },
   mermin_sweep: { parameters: ["u32", "buffer"], result: "i32", nonblocking: true },
-  mermin_error: { parameters: ["u32"], result: "void" },
   mermin_read: { parameters: ["u32", "buffer", "u32"], result: "i32" },
   mermin_counters: { parameters: ["u32", "buffer", "u32"], result: "i32" },
+  mermin_book_filtered: { parameters: ["u32", "u32", "u32", "u32"], result: "i32" },
+  mermin_note_settled: { parameters: ["u32", "u32", "u32"], result: "void" },
   mermin_close: { parameters: ["u32", "u32"], result: "i32" },
   mermin_cleanup: { parameters: ["buffer", "u32"], result: "i32" },
 } as const;
@@ -39,7 +51,9 @@ type Library = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 /** Records that one `read()` hands out at most. */
 export const RECORDS_PER_READ = 512;
+const TWO_32 = 0x1_0000_0000;
 const WAIT_RESULTS = ["timeout", "full", "woken"] as const;
+const WATCH_RESULTS = ["timeout", "changed", "woken"] as const;
 
 /**
  * Loads the library at `path`.
@@ -63,6 +77,8 @@ function loadLibrary(path: string): Library {
 class FfiLoader implements Loader {
   readonly version: string;
   readonly #library: Library;
+  /** What calls on other threads read: it must not be collected meanwhile. */
+  readonly #lent = new Set<Uint8Array>();
 
   constructor(library: Library) {
     this.#library = library;
@@ -76,16 +92,35 @@ class FfiLoader implements Loader {
     this.version = version;
   }
 
-  open(options: OpenOptions): { session: CaptureSession; report: OpenReport } {
-    const text = json(options);
-    const id = this.#library.mermin_open(text, text.length);
-    const report = reply(this.#library, id) as OpenReport;
-    return { session: new FfiSession(this.#library, id), report };
+  facts(pinRoot: string): KernelFacts {
+    const bytes = new TextEncoder().encode(pinRoot);
+    return reply(this.#library, this.#library.mermin_facts(bytes, bytes.length)) as KernelFacts;
   }
 
-  parseConfig(source: string): { ok: boolean; json: string } {
+  addresses(namespace: string): string[] {
+    const bytes = new TextEncoder().encode(namespace);
+    return reply(this.#library, this.#library.mermin_addresses(bytes, bytes.length)) as string[];
+  }
+
+  async open(options: OpenOptions): Promise<{ session: CaptureSession; report: OpenReport }> {
+    const text = json(options);
+    this.#lent.add(text);
+    try {
+      const ticket = await this.#library.mermin_open(text, text.length);
+      const { id, report } = claim(this.#library, ticket) as { id: number; report: OpenReport };
+      return { session: new FfiSession(this.#library, id), report };
+    } finally {
+      this.#lent.delete(text);
+    }
+  }
+
+  trim(): void {
+    this.#library.mermin_trim();
+  }
+
+  parseConfig(source: string, format: number): { ok: boolean; json: string } {
     const bytes = new TextEncoder().encode(source);
-    const code = this.#library.mermin_parse_config(bytes, bytes.length);
+    const code = this.#library.mermin_parse_config(bytes, bytes.length, format);
     return { ok: code === 0, json: take(this.#library) };
   }
 
@@ -99,29 +134,58 @@ class FfiSession implements CaptureSession {
   readonly records = new Uint8Array(RECORDS_PER_READ * FlowRecord.size);
   readonly #limits = new DataView(new ArrayBuffer(Limits.size));
   #counters = new DataView(new ArrayBuffer(TableReport.size + 64 * HookReport.size));
+  /** What calls on other threads read: it must not be collected meanwhile. */
+  readonly #lent = new Set<Uint8Array>();
 
   constructor(readonly library: Library, readonly id: number) {}
 
-  interfaces(): NetworkInterface[] {
-    return reply(this.library, this.library.mermin_interfaces(this.id)) as NetworkInterface[];
+  async interfaces(): Promise<NetworkInterface[]> {
+    return claim(this.library, await this.library.mermin_interfaces(this.id)) as NetworkInterface[];
   }
 
-  attach(name: string): { index: number; mode: "tcx" | "clsact" } {
-    const bytes = new TextEncoder().encode(name);
-    const code = this.library.mermin_attach(this.id, bytes, bytes.length);
-    return reply(this.library, code) as { index: number; mode: "tcx" | "clsact" };
+  async attach(indexes: readonly number[]): Promise<AttachResult[]> {
+    const results = await this.#withList(
+      indexes,
+      this.library.mermin_attach,
+    ) as ({ mode: "tcx" | "clsact" } | { error: ErrorText })[];
+    return results.map((result) => "error" in result ? { error: loaderError(result.error) } : result);
   }
 
-  detach(ifindex: number): void {
-    reply(this.library, this.library.mermin_detach(this.id, ifindex));
+  async silence(): Promise<void> {
+    claim(this.library, await this.library.mermin_silence(this.id));
   }
 
-  forget(ifindex: number): void {
-    reply(this.library, this.library.mermin_forget(this.id, ifindex));
+  async detachAll(): Promise<void> {
+    claim(this.library, await this.library.mermin_detach(this.id));
   }
 
-  prune(): number {
-    return count(this.library, this.library.mermin_prune(this.id));
+  async forget(indexes: readonly number[]): Promise<void> {
+    await this.#withList(indexes, this.library.mermin_forget);
+  }
+
+  async prune(): Promise<number> {
+    return laterCount(this.library, await this.library.mermin_prune(this.id));
+  }
+
+  async watch(timeoutMs: number): Promise<"changed" | "woken" | "timeout" | "failed"> {
+    return WATCH_RESULTS[await this.library.mermin_watch(this.id, timeoutMs)] ?? "failed";
+  }
+
+  listeners(): ListeningSocket[] {
+    return reply(this.library, this.library.mermin_listeners(this.id)) as ListeningSocket[];
+  }
+
+  async #withList(
+    indexes: readonly number[],
+    call: (id: number, list: Uint8Array<ArrayBuffer>, length: number) => Promise<number>,
+  ): Promise<unknown> {
+    const list = json(indexes);
+    this.#lent.add(list);
+    try {
+      return claim(this.library, await call(this.id, list, list.length));
+    } finally {
+      this.#lent.delete(list);
+    }
   }
 
   async wait(timeoutMs: number): Promise<"full" | "woken" | "timeout"> {
@@ -135,12 +199,7 @@ class FfiSession implements CaptureSession {
 
   async sweep(limits: SweepLimits): Promise<number> {
     writeLimits(this.#limits, limits);
-    const found = await this.library.mermin_sweep(this.id, this.#limits.buffer);
-    if (found < 0) {
-      this.library.mermin_error(this.id);
-      throw failure(this.library);
-    }
-    return found;
+    return laterCount(this.library, await this.library.mermin_sweep(this.id, this.#limits.buffer));
   }
 
   read(): number {
@@ -159,6 +218,14 @@ class FfiSession implements CaptureSession {
       reports.push(readHookCounters(this.#counters, TableReport.size + i * HookReport.size));
     }
     return { ...readTableCounters(this.#counters), hooks: reports };
+  }
+
+  bookFiltered(hook: number, packets: number): void {
+    count(this.library, this.library.mermin_book_filtered(this.id, hook, packets >>> 0, Math.floor(packets / TWO_32)));
+  }
+
+  noteSettled(records: number): void {
+    this.library.mermin_note_settled(this.id, records >>> 0, Math.floor(records / TWO_32));
   }
 
   #readCounters(): number {
@@ -205,12 +272,32 @@ function reply(library: Library, code: number): unknown {
   return JSON.parse(take(library));
 }
 
+/** The text of a call that was made on another thread. */
+function claim(library: Library, ticket: number): unknown {
+  library.mermin_claim(Math.abs(ticket));
+  return reply(library, ticket);
+}
+
+function laterCount(library: Library, result: number): number {
+  if (result < 0) claim(library, result);
+  return result;
+}
+
 function count(library: Library, result: number): number {
   if (result < 0) throw failure(library);
   return result;
 }
 
+interface ErrorText {
+  code: LoaderErrorCode;
+  message: string;
+  verifierLog?: string;
+}
+
 function failure(library: Library): LoaderError {
-  const { code, message, verifierLog } = JSON.parse(take(library));
+  return loaderError(JSON.parse(take(library)));
+}
+
+function loaderError({ code, message, verifierLog }: ErrorText): LoaderError {
   return new LoaderError(code, message, verifierLog);
 }

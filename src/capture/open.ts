@@ -6,33 +6,20 @@ import { type CaptureSession, type Loader, LoaderError, type OpenOptions, type O
 /**
  * Loads the programs, or takes over what an earlier agent left; says in the log what is worth knowing.
  *
- * @throws {LoaderError} that says what to do
+ * Rejects with a `LoaderError` that says what to do.
  */
-export function openSession(
+export async function openSession(
   loader: Loader,
   options: OpenOptions,
   logger: Logger,
-): { session: CaptureSession; report: OpenReport } {
+): Promise<{ session: CaptureSession; report: OpenReport }> {
   try {
-    const opened = loader.open(options);
+    const opened = await loader.open(options);
     logReport(opened.report, options.flowCapacity, logger);
     return opened;
   } catch (error) {
     if (!(error instanceof LoaderError)) throw error;
     throw new LoaderError(error.code, `Cannot start: ${error.message}${adviceFor(error)}`, error.verifierLog);
-  }
-}
-
-/** The file of the network namespace that `network_namespace` means; `""` is the process's own. */
-export function namespacePath(setting: string): string {
-  switch (setting) {
-    case "auto":
-    case "self":
-      return "";
-    case "host":
-      return "/proc/1/ns/net";
-    default:
-      return setting;
   }
 }
 
@@ -43,7 +30,7 @@ function adviceFor({ code }: LoaderError): string {
     case "locked":
       return "; stop it, or give this agent a name of its own with --instance";
     case "verifier":
-      return "; please report this with the verifier's log";
+      return "; CAP_PERFMON is needed for it; with that, please report this with the verifier's log";
     default:
       return "";
   }
@@ -56,6 +43,13 @@ function logReport(report: OpenReport, wantedCapacity: number, logger: Logger): 
       `${report.pinProblem}; flows are lost at a restart; mount it with: mount -t bpf bpf /sys/fs/bpf`,
     );
   }
+  if (report.conntrackProblem) {
+    logger.warn(
+      "conntrack_unavailable",
+      `${report.conntrackProblem}; the two sides of a translated connection (NAT) stay apart; it needs ctnetlink in the ` +
+        "kernel, CAP_NET_ADMIN, and sysctl net.netfilter.nf_conntrack_events not 0",
+    );
+  }
   if (report.capacity !== wantedCapacity) {
     logger.warn(
       "capacity_kept",
@@ -65,9 +59,22 @@ function logReport(report: OpenReport, wantedCapacity: number, logger: Logger): 
   if (report.takenOver > 0) {
     logger.info("taken_over", "took over the flows of an earlier agent", { flows: report.takenOver });
   }
-  if (report.foreignLayouts.length > 0) {
-    logger.warn("foreign_layout", "flows that an agent of another version left in its table are dropped", {
-      tables: report.foreignLayouts.join(" "),
-    });
+  if (report.killed > 0) {
+    logger.warn(
+      "killed",
+      "an earlier agent was killed; what it had made of flows and not delivered is lost, as far as it had not arrived",
+      { spans: report.killed },
+    );
+  }
+  for (const { path, problem } of report.foreign) {
+    if (problem === "") {
+      logger.info("foreign_layout", "takes over the flows of an agent of another version", { table: path });
+    } else {
+      logger.warn(
+        "foreign_layout_dropped",
+        `drops the flows that an agent of another version left: ${problem}`,
+        { table: path },
+      );
+    }
   }
 }

@@ -4,8 +4,11 @@ import { NO_SIDE } from "../flow/ends.ts";
 import { addressBytes, type RecordValues } from "../flow/testing.ts";
 import { Counters, FlowKey, FlowRecord } from "./layout.gen.ts";
 import {
+  type AttachResult,
   type CaptureSession,
   type CleanupReport,
+  type KernelFacts,
+  type ListeningSocket,
   type Loader,
   LoaderError,
   type LoaderErrorCode,
@@ -24,7 +27,16 @@ export function networkInterface(
   index: number,
   change: Partial<NetworkInterface> = {},
 ): NetworkInterface {
-  return { name, index, mac: `02:00:00:00:00:0${index}`, up: true, ethernet: true, addresses: [], ...change };
+  return {
+    name,
+    index,
+    mac: `02:00:00:00:00:0${index}`,
+    up: true,
+    ethernet: true,
+    addresses: [],
+    attached: false,
+    ...change,
+  };
 }
 
 /** Writes `values` as record number `index` of `buffer`, in the kernel's layout. */
@@ -38,6 +50,12 @@ export function writeRecord(buffer: Uint8Array<ArrayBuffer>, index: number, valu
   view.setUint16(FlowKey.portB, values.ports[1], true);
   view.setUint8(FlowKey.protocol, values.protocol);
   view.setUint8(FlowKey.family, addresses[0].length === 4 ? 4 : 6);
+  const natAddresses = values.natAddresses.map(addressBytes);
+  [FlowRecord.natA, FlowRecord.natB].forEach((at, end) =>
+    natAddresses[end].forEach((byte, i) => view.setUint8(at + i, byte))
+  );
+  values.natPorts.forEach((port, end) => view.setUint16(FlowRecord.natPort + 2 * end, port, true));
+  view.setUint8(FlowRecord.nat, values.nat);
   u64(FlowRecord.startUnixNs, values.startNs);
   u64(FlowRecord.endUnixNs, values.endNs);
   view.setUint32(FlowRecord.slot, values.slot, true);
@@ -47,13 +65,31 @@ export function writeRecord(buffer: Uint8Array<ArrayBuffer>, index: number, valu
     u64(FlowRecord.delta + at + Counters.bytes, values.bytesDelta[side]);
     u64(FlowRecord.total + at + Counters.packets, values.packetsTotal[side]);
     u64(FlowRecord.total + at + Counters.bytes, values.bytesTotal[side]);
-    view.setUint32(FlowRecord.ifindex + 4 * side, values.ifindex[side], true);
+    view.setUint32(FlowRecord.hook + 4 * side, values.hook[side], true);
+    u64(FlowRecord.latencyNs + 8 * side, BigInt(values.latencyNs[side]));
+    u64(FlowRecord.jitterNs + 8 * side, BigInt(values.jitterNs[side]));
+    view.setUint32(FlowRecord.latencyCount + 4 * side, values.latencyCount[side], true);
+    view.setUint32(FlowRecord.flowLabel + 4 * side, values.flowLabel[side], true);
+    view.setUint32(FlowRecord.spi + 4 * side, values.spi[side], true);
     view.setUint8(FlowRecord.tcpFlags + side, values.tcpFlags[side]);
+    view.setUint8(FlowRecord.trafficClass + side, values.trafficClass[side]);
+    view.setUint8(FlowRecord.ttl + side, values.ttl[side]);
+    view.setUint8(FlowRecord.icmpType + side, values.icmpType[side]);
+    view.setUint8(FlowRecord.icmpCode + side, values.icmpCode[side]);
+    view.setUint8(FlowRecord.ipKnown + side, Number(values.isIpKnown[side]));
+    view.setUint8(FlowRecord.icmpKnown + side, Number(values.isIcmpKnown[side]));
+    view.setUint8(FlowRecord.finAcked + side, Number(values.isFinAcked[side]));
   }
+  values.interfaces.forEach((index, place) => view.setUint32(FlowRecord.interfaces + 4 * place, index, true));
+  u64(FlowRecord.handshakeNs, BigInt(values.handshakeNs));
+  view.setUint16(FlowRecord.vlan, values.vlan, true);
+  view.setUint8(FlowRecord.established, Number(values.isEstablished));
   const code = (side: number) => side === NO_SIDE ? SIDE_NONE : side;
   view.setUint8(FlowRecord.synSide, code(values.synFrom));
   view.setUint8(FlowRecord.synAckSide, code(values.synAckFrom));
   view.setUint8(FlowRecord.firstSide, code(values.firstFrom));
+  view.setUint8(FlowRecord.finSide, code(values.finFrom));
+  view.setUint8(FlowRecord.natFrom, Math.max(0, values.natFrom));
   view.setUint8(FlowRecord.endReason, values.endReasonCode);
   view.setUint8(FlowRecord.last, values.isLast ? 1 : 0);
   view.setUint8(FlowRecord.first, values.isFirst ? 1 : 0);
@@ -66,10 +102,17 @@ export class FakeSession implements CaptureSession {
   readonly calls: string[] = [];
   readonly sweeps: SweepLimits[] = [];
   links: NetworkInterface[] = [];
+  sockets: ListeningSocket[] = [];
+  /** Timeouts of all `watch()`. */
+  readonly watches: number[] = [];
   /** Why an interface refuses, by name. */
   readonly refusals = new Map<string, LoaderErrorCode>();
   /** What each of the next sweeps finds. */
   readonly due: RecordValues[][] = [];
+  /** Packets that were booked as filtered, by hook. */
+  readonly filtered = new Map<number, number>();
+  /** What `noteSettled()` was last told. */
+  recordsSettled = 0;
   /** What a method throws, by its name; not for `sweep()` and `attach()`. */
   readonly failures = new Map<string, Error>();
   /** What the next sweep fails with. */
@@ -82,44 +125,90 @@ export class FakeSession implements CaptureSession {
     pressed: 0,
     leaked: 0,
     openPackets: 0,
+    taken: 0,
+    filtered: 0,
+    killed: 0,
+    conntrack: { entries: 0, events: 0, lost: 0, overflows: 0 },
     hooks: [],
   };
   #ready: RecordValues[] = [];
   #endWait: ((result: "full" | "woken" | "timeout") => void) | undefined;
   #isWoken = false;
+  #endWatch: ((result: "changed" | "woken" | "timeout" | "failed") => void) | undefined;
+  #isWatchWoken = false;
+  /** What is attached, by index. */
+  readonly #holds = new Map<number, NetworkInterface>();
 
   /** @param recordsPerRead how many records the buffer holds. */
   constructor(readonly recordsPerRead = 4) {
     this.records = new Uint8Array(recordsPerRead * FlowRecord.size);
   }
 
-  interfaces(): NetworkInterface[] {
+  // deno-lint-ignore require-await -- what it throws is to reject
+  async interfaces(): Promise<NetworkInterface[]> {
     this.#failIfTold("interfaces");
-    return this.links;
+    return this.links.map((link) => ({ ...link, attached: this.#holds.get(link.index) === link }));
   }
 
-  attach(name: string): { index: number; mode: "tcx" | "clsact" } {
-    this.calls.push(`attach ${name}`);
-    const refusal = this.refusals.get(name);
-    if (refusal) throw new LoaderError(refusal, `cannot attach to "${name}": ${refusal}`);
-    const link = this.links.find((link) => link.name === name);
-    if (!link) throw new LoaderError("not_found", `there is no interface "${name}"`);
-    return { index: link.index, mode: "tcx" };
+  /** An interface that is replaced in `links` by another object with its index has lost what was attached to it. */
+  attach(indexes: readonly number[]): Promise<AttachResult[]> {
+    return Promise.resolve(indexes.map((index) => {
+      const link = this.links.find((link) => link.index === index);
+      if (!link) return { error: new LoaderError("not_found", `there is no interface ${index}`) };
+      this.calls.push(`attach ${link.name}`);
+      const refusal = this.refusals.get(link.name);
+      if (refusal) return { error: new LoaderError(refusal, `cannot attach to "${link.name}": ${refusal}`) };
+      this.#holds.set(index, link);
+      return { mode: "tcx" };
+    }));
   }
 
-  detach(ifindex: number): void {
-    this.calls.push(`detach ${ifindex}`);
-    this.#failIfTold("detach");
+  // deno-lint-ignore require-await -- as above
+  async silence(): Promise<void> {
+    this.calls.push("silence");
+    this.#failIfTold("silence");
   }
 
-  forget(ifindex: number): void {
-    this.calls.push(`forget ${ifindex}`);
+  // deno-lint-ignore require-await -- as above
+  async detachAll(): Promise<void> {
+    this.calls.push("detach all");
+    this.#failIfTold("detachAll");
   }
 
-  prune(): number {
+  // deno-lint-ignore require-await -- as above
+  async forget(indexes: readonly number[]): Promise<void> {
+    this.calls.push(`forget ${indexes.join(" ")}`);
+    this.#failIfTold("forget");
+    for (const index of indexes) this.#holds.delete(index);
+  }
+
+  // deno-lint-ignore require-await -- as above
+  async prune(): Promise<number> {
     this.calls.push("prune");
     this.#failIfTold("prune");
     return 0;
+  }
+
+  /** Lasts until `wake()` or {@linkcode endWatch}; not in `calls`. */
+  watch(timeoutMs: number): Promise<"changed" | "woken" | "timeout" | "failed"> {
+    this.watches.push(timeoutMs);
+    return new Promise((resolve) => {
+      this.#endWatch = resolve;
+      if (this.#isWatchWoken) this.endWatch("woken");
+    });
+  }
+
+  /** Ends the `watch()` that is under way. */
+  endWatch(result: "changed" | "woken" | "timeout" | "failed"): void {
+    this.#isWatchWoken = false;
+    this.#endWatch?.(result);
+    this.#endWatch = undefined;
+  }
+
+  listeners(): ListeningSocket[] {
+    this.calls.push("listeners");
+    this.#failIfTold("listeners");
+    return this.sockets;
   }
 
   /** Lasts until `wake()` or {@linkcode endWait}. */
@@ -141,6 +230,8 @@ export class FakeSession implements CaptureSession {
   wake(): void {
     if (this.#endWait) this.endWait("woken");
     else this.#isWoken = true;
+    if (this.#endWatch) this.endWatch("woken");
+    else this.#isWatchWoken = true;
   }
 
   sweep(limits: SweepLimits): Promise<number> {
@@ -163,6 +254,14 @@ export class FakeSession implements CaptureSession {
     return this.table;
   }
 
+  bookFiltered(hook: number, packets: number): void {
+    this.filtered.set(hook, (this.filtered.get(hook) ?? 0) + packets);
+  }
+
+  noteSettled(records: number): void {
+    this.recordsSettled = records;
+  }
+
   close(keep: boolean): void {
     this.calls.push(keep ? "close keep" : "close");
     this.#failIfTold("close");
@@ -183,11 +282,29 @@ export class FakeLoader implements Loader {
 
   constructor(readonly session = new FakeSession(), readonly report: Partial<OpenReport> = {}) {}
 
-  open(options: OpenOptions): { session: FakeSession; report: OpenReport } {
+  /** A host that has everything, for root. */
+  kernelFacts: KernelFacts = {
+    kernel: "6.18.0",
+    machine: "x86_64",
+    user: 0,
+    capabilities: Array.from({ length: 41 }, (_, i) => i),
+    bpffsProblem: "",
+    btf: true,
+  };
+
+  addresses(): string[] {
+    return ["192.0.2.1"];
+  }
+
+  facts(): KernelFacts {
+    return this.kernelFacts;
+  }
+
+  open(options: OpenOptions): Promise<{ session: FakeSession; report: OpenReport }> {
     this.opened.push(options);
-    if (this.openError) throw this.openError;
+    if (this.openError) return Promise.reject(this.openError);
     const capacity = options.flowCapacity;
-    return {
+    return Promise.resolve({
       session: this.session,
       report: {
         capacity,
@@ -195,14 +312,18 @@ export class FakeLoader implements Loader {
         pinProblem: "",
         reused: false,
         takenOver: 0,
-        foreignLayouts: [],
+        killed: 0,
+        conntrackProblem: "",
+        foreign: [],
         ...this.report,
       },
-    };
+    });
   }
 
+  trim(): void {}
+
   parseConfig(): never {
-    throw new LoaderError("unsupported", "the fake reads no HCL");
+    throw new LoaderError("unsupported", "the fake reads no configuration");
   }
 
   cleanup(): CleanupReport {

@@ -11,8 +11,15 @@ const nothing: Arguments = {
   configPath: undefined,
   instance: "default",
   instanceGiven: false,
+  attachMode: "auto",
   flags: { "log-level": undefined, "auto-reload": undefined, interface: undefined },
+  diagnose: undefined,
 };
+
+const diagnose = (change: Partial<Arguments["diagnose"]>): Partial<Arguments> => ({
+  command: "diagnose",
+  diagnose: { interfaces: [], patterns: [], skip: [], json: false, ...change },
+});
 
 Deno.test("parseArguments() reads commands and flags", () => {
   const cases: [string, Partial<Arguments>][] = [
@@ -25,6 +32,15 @@ Deno.test("parseArguments() reads commands and flags", () => {
     ["validate a.hcl", { command: "validate", configPath: "a.hcl" }],
     ["validate --config a.hcl", { command: "validate", configPath: "a.hcl" }],
     ["validate", { command: "validate" }],
+    ["diagnose bpf", diagnose({})],
+    ["diagnose bpf --json", diagnose({ json: true })],
+    ["diagnose bpf --pattern a b --skip c", diagnose({ patterns: ["a", "b"], skip: ["c"] })],
+    ["diagnose bpf --pattern a --pattern=b --skip c d", diagnose({ patterns: ["a", "b"], skip: ["c", "d"] })],
+    ["--pattern a --json diagnose bpf", diagnose({ patterns: ["a"], json: true })],
+    ["diagnose bpf --interface a --interface b", {
+      ...diagnose({ interfaces: ["a", "b"] }),
+      flags: { ...nothing.flags, interface: ["a", "b"] },
+    }],
     ["cleanup", { command: "cleanup" }],
     ["cleanup --instance two", { command: "cleanup", instance: "two", instanceGiven: true }],
     ["cleanup --instance default", { command: "cleanup", instanceGiven: true }],
@@ -52,6 +68,15 @@ Deno.test("parseArguments() takes the instance from MERMIN_INSTANCE unless a fla
   }
 });
 
+Deno.test("parseArguments() takes the kind of hook from MERMIN_ATTACH", () => {
+  deepStrictEqual(parse("", { MERMIN_ATTACH: "clsact" }), { ...nothing, attachMode: "clsact" });
+  deepStrictEqual(parse("", { MERMIN_ATTACH: "" }), nothing);
+  throws(() => parse("", { MERMIN_ATTACH: "xdp" }), {
+    name: "UsageError",
+    message: 'MERMIN_ATTACH: "xdp" is no kind of hook; write auto, tcx or clsact',
+  });
+});
+
 Deno.test("parseArguments() says what is wrong and what was probably meant", () => {
   const cases: [string, string][] = [
     ["--confg a.hcl", "unknown flag --confg; did you mean --config?"],
@@ -62,7 +87,15 @@ Deno.test("parseArguments() says what is wrong and what was probably meant", () 
     ["--config=", "--config needs a value; see --help"],
     ["--auto-reload=yes", "--auto-reload takes no value"],
     ["valdate a.hcl", "unknown command valdate; did you mean validate?"],
-    ["a.hcl", "unknown command a.hcl; known are validate, cleanup and permissions; a file goes behind --config"],
+    [
+      "a.hcl",
+      "unknown command a.hcl; known are validate, diagnose, cleanup and permissions; a file goes behind --config",
+    ],
+    ["diagnose", "diagnose needs what to look at: mermin diagnose bpf"],
+    ["diagnose net", "diagnose needs what to look at: mermin diagnose bpf"],
+    ["diagnose bpf eth0", "diagnose needs what to look at: mermin diagnose bpf"],
+    ["--pattern a", "--pattern, --skip and --json belong to diagnose bpf"],
+    ["cleanup --json", "--pattern, --skip and --json belong to diagnose bpf"],
     ["cleanup now", 'cleanup does not take "now"'],
     ["validate a b", 'validate does not take "b"'],
     ["validate a --config b", "give either a file or --config, not both"],

@@ -7,6 +7,16 @@ export interface Output {
   error(text: string): void;
 }
 
+/** Writes all of `text` to standard output; whoever reads no further has had enough. */
+export function writeToStdout(text: string): void {
+  let rest = new TextEncoder().encode(text);
+  try {
+    while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
 /** Exit code for a failure while running. */
 export const EXIT_FAILURE = 1;
 /** Exit code for a wrong configuration or command line. */

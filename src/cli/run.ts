@@ -30,24 +30,33 @@ export async function runToEnd(agent: Runnable, signal: Promise<void>, logger: L
 
 export type StopSignal = "SIGTERM" | "SIGINT" | "SIGHUP";
 
+export interface SignalActions {
+  /** Ends the process; does not return. */
+  endNow(): void;
+  /** Handles a hang-up; says no when it asks for the end, because the terminal is gone or there is nothing to reload. */
+  reload(): boolean;
+}
+
 /**
- * Resolves at the first signal that asks for an end; a second one calls `endNow`, which does not return. A hang-up does not:
- * a terminal that closes may send it twice.
+ * Resolves at the first signal that asks for an end; a second one ends at once. A hang-up does not: a terminal that closes
+ * may send it twice.
  *
  * @param listen calls a function at each signal of a kind, as `Deno.addSignalListener`.
  */
 export function untilSignal(
   listen: (signal: StopSignal, onSignal: () => void) => void,
-  endNow: () => void,
+  { endNow, reload }: SignalActions,
   logger: Logger,
 ): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   let isSeen = false;
-  // SIGHUP is for reloading once there is reloading.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     listen(signal, () => {
-      if (isSeen && signal !== "SIGHUP") return endNow();
-      if (isSeen) return;
+      if (isSeen && signal !== "SIGHUP") {
+        logger.warn("ended_at_once", `${signal} again: ending at once; what is pinned stays for the next start`);
+        return endNow();
+      }
+      if (isSeen || (signal === "SIGHUP" && reload())) return;
       isSeen = true;
       logger.info("stopping", `${signal}: closing flows and sending what is queued; SIGTERM or SIGINT now end at once`);
       resolve();

@@ -61,11 +61,31 @@ Deno.test("untilSignal() resolves at the first signal and ends at once at the se
     let isResolved = false;
     let endings = 0;
     const logger = new FakeLogger();
-    const signal = untilSignal((name, handler) => handlers.set(name, handler), () => void endings++, logger);
+    const signal = untilSignal((name, handler) => handlers.set(name, handler), {
+      endNow: () => void endings++,
+      reload: () => false,
+    }, logger);
     signal.then(() => isResolved = true);
     for (const name of signals) handlers.get(name)!();
     await settled();
     deepStrictEqual([isResolved, endings], [resolved, ends], signals.join(" "));
-    deepStrictEqual(logger.lines, resolved ? ["info stopping"] : []);
+    deepStrictEqual(logger.lines, [...resolved ? ["info stopping"] : [], ...ends ? ["warn ended_at_once"] : []]);
   }
+});
+
+Deno.test("untilSignal() reloads at a hang-up and goes on", async () => {
+  const handlers = new Map<StopSignal, () => void>();
+  let reloads = 0;
+  let isResolved = false;
+  const actions = { endNow: () => {}, reload: () => ++reloads > 0 };
+  const signal = untilSignal((name, handler) => handlers.set(name, handler), actions, new FakeLogger());
+  signal.then(() => isResolved = true);
+  handlers.get("SIGHUP")!();
+  handlers.get("SIGHUP")!();
+  await settled();
+  deepStrictEqual([isResolved, reloads], [false, 2]);
+  handlers.get("SIGTERM")!();
+  handlers.get("SIGHUP")!();
+  await settled();
+  deepStrictEqual([isResolved, reloads], [true, 2]);
 });

@@ -25,7 +25,7 @@ export function checkCidr(value: string): string | undefined {
   const [address, bits, ...rest] = value.split("/");
   const longest = isIP(address) === 4 ? 32 : 128;
   const bitsFit = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= longest);
-  if (isIP(address) && bitsFit && rest.length === 0) return undefined;
+  if (isIP(address) && !address.includes("%") && bitsFit && rest.length === 0) return undefined;
   return `not an IP address or range; write for example "10.0.0.0/8" or "fd00::1"`;
 }
 

@@ -40,7 +40,7 @@ export interface ErrorNode extends Position {
 export type Node = ObjectNode | ListNode | ScalarNode | ErrorNode;
 
 /** What `mermin_parse_config` gives: the tree, and the variables that are read but not set and have no default. */
-export interface HclDocument {
+export interface ConfigDocument {
   readonly root: ObjectNode;
   readonly unset: readonly (Position & { readonly variable: string })[];
 }
@@ -50,9 +50,11 @@ export const EMPTY: ObjectNode = { type: "object", entries: [], line: 1, column:
 
 const LONGEST_SHOWN = 60;
 
-/** Shows a value as one would write it, on one line, shortened, and without the user and password of a URL. */
+/** Shows a value as one would write it, on one line, shortened, and without what may be secret in a URL. */
 export function show(node: Node): string {
-  const text = showWhole(node).replaceAll(/\/\/[^/\s"]*@/g, "//(hidden)@");
+  const text = showWhole(node)
+    .replaceAll(/\/\/[^/\s"]*@/g, "//(hidden)@")
+    .replaceAll(/(:\/\/[^\s"?#]*[?#])[^\s"]+/g, "$1(hidden)");
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }
 

@@ -1,4 +1,4 @@
-import { EMPTY, type Entry, type Node, type ObjectNode, show } from "./document.ts";
+import { EMPTY, type Entry, type Node, type ObjectNode } from "./document.ts";
 import { inWords } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import type { Reading } from "./reading.ts";
@@ -42,6 +42,11 @@ export function optional<T>(setting: Setting<T>): Setting<T | undefined> {
   return { ...setting, default: undefined, optional: true, empty: setting.default };
 }
 
+/** A group that is `fallback` unless the file has it; one that the file has takes nothing over from that. */
+export function replacing<T>(fallback: T, setting: Setting<T>): Setting<T> {
+  return { ...setting, default: fallback, optional: true, empty: setting.default };
+}
+
 /** A block that may be repeated, or a list of objects. */
 export function blocks<T>(setting: Setting<T>): Setting<readonly T[]> {
   return {
@@ -66,7 +71,7 @@ function defaultOf<F extends Fields>(fields: F): GroupValue<F> {
 function readGroup<F extends Fields>(fields: F, options: GroupOptions<F>, node: Node, at: Reading): GroupValue<F> {
   const { problems, positions } = at.findings;
   const before = problems.length;
-  const object = asObject(node, options.shorthand, at);
+  const object = asObject(fields, node, options.shorthand, at);
   if (!object) return defaultOf(fields);
   const given = collect(fields, object, at, options.labels === true);
   const value: Record<string, unknown> = {};
@@ -79,9 +84,7 @@ function readGroup<F extends Fields>(fields: F, options: GroupOptions<F>, node: 
   if (problems.length === before) {
     options.check?.(value as GroupValue<F>, (names, text) => {
       const name = names.find((name) => positions.has(at.pathOf(name))) ?? names[0];
-      const found = fields[name]?.secret ? undefined : positions.get(at.pathOf(name));
-      const path = at.pathOf(name);
-      at.report(positions.get(path) ?? node, found ? `${path} = ${show(found)}` : path, text);
+      at.complain([at.pathOf(name)], node, text, fields[name]?.secret);
     });
   }
   return value as GroupValue<F>;
@@ -103,14 +106,16 @@ function isDefault(setting: Setting<unknown>, value: unknown): boolean {
   return [setting.default, setting.empty].some((other) => JSON.stringify(other) === JSON.stringify(value));
 }
 
-function asObject(node: Node, shorthand: string | undefined, at: Reading): ObjectNode | undefined {
+function asObject(fields: Fields, node: Node, shorthand: string | undefined, at: Reading): ObjectNode | undefined {
   if (node.type === "object") return node;
   if (shorthand !== undefined && node.type !== "list" && node.type !== "error") {
     const { line, column, origin } = node;
     return { type: "object", line, column, origin, entries: [{ key: shorthand, value: node, line, column, origin }] };
   }
   const name = at.path.endsWith("]") ? "" : `${at.path.split(".").at(-1)} `;
-  at.wrong(node, `not a group of settings; write ${name}{ … }`);
+  // What stands in place of the group may be meant for the secret in it.
+  const holdsSecret = Object.values(fields).some(({ secret }) => secret);
+  (holdsSecret ? at.hidden() : at).wrong(node, `not a group of settings; write ${name}{ … }`);
   return undefined;
 }
 
@@ -140,14 +145,15 @@ function joinBlocks(earlier: Node, next: Node): Node {
   return { ...earlier, type: "list", items: [...items(earlier), ...items(next)] };
 }
 
-/** `labelled`: the name was written as a label; `labels`: the group wants it to be one. */
+/** `labelled`: the name was written as a label; `labels`: the group wants it to be one. Only HCL has labels. */
 function reportUnknown(known: string[], entry: Entry, labelled: boolean, labels: boolean, at: Reading): void {
   const [block, ...outer] = at.path.split(".");
   const before = [block, ...outer.map((label) => `"${label}"`)].join(" ");
   const near = nearest(entry.key, known);
-  const write = (name: string) => labels ? `${before} "${name}" { … }` : name;
+  const asLabel = labels && at.findings.format === "hcl";
+  const write = (name: string) => asLabel ? `${before} "${name}" { … }` : name;
   let hint = `known here: ${inWords(known.map(write))}`;
-  if (near !== undefined) hint = `did you mean ${labels ? write(near) : `"${near}"`}?`;
+  if (near !== undefined) hint = `did you mean ${asLabel ? write(near) : `"${near}"`}?`;
   else if (labelled && !labels) hint = `${before} { … } has no label`;
   at.report(entry, at.pathOf(entry.key), `unknown ${labelled ? "label" : "setting"}; ${hint}`);
 }

@@ -55,7 +55,7 @@ Deno.test("group() reports everything that is wrong, with the nearest known name
     'f:1:1: max_itmes: unknown setting; did you mean "max_items"?',
     "f:1:1: zzz: unknown setting; known here: tcp_timeout, max_items, inner, extra, rule, kind and future",
     'f:1:1: tcp_timeout = 5: not a duration; write for example "300ms", "5s", "1m30s" or "24h"',
-    "f:1:1: inner = 5: not a group of settings; write inner { … }",
+    "f:1:1: inner = (hidden): not a group of settings; write inner { … }",
     "f:1:1: extra.name: is missing",
     'f:1:1: rule.nam: unknown setting; did you mean "name"?',
   ]);
@@ -64,6 +64,10 @@ Deno.test("group() reports everything that is wrong, with the nearest known name
 Deno.test("group() hides values of secrets", () => {
   deepStrictEqual(problems({ inner: { secret_key: 12345 } }), [
     "f:1:1: inner.secret_key = (hidden): not text; write text in double quotes",
+  ]);
+  // What stands where the group should be may be the secret itself.
+  deepStrictEqual(problems({ inner: "hunter2" }), [
+    "f:1:1: inner = (hidden): not a group of settings; write inner { … }",
   ]);
 });
 

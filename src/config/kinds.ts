@@ -19,7 +19,7 @@ export function bool(fallback: boolean, doc: string): Setting<boolean> {
     read(node, at) {
       if (node.type === "bool") return node.value as boolean;
       if (isComputedText(node) && /^(true|false|1|0)$/i.test(node.value)) return /^(true|1)$/i.test(node.value);
-      at.wrong(node, `not a switch; write true or false${node.type === "string" ? ", without quotes" : ""}`);
+      at.wrong(node, `not a switch; write true or false${withoutQuotes(node)}`);
       return fallback;
     },
   };
@@ -34,8 +34,7 @@ export function integer(fallback: number, doc: string, range: { min: number; max
     read(node, at) {
       const value = integerOf(node);
       if (value === undefined) {
-        const quotes = node.type === "string" ? ", without quotes" : "";
-        at.wrong(node, `not a whole number; write one from ${range.min} to ${range.max}${quotes}`);
+        at.wrong(node, `not a whole number; write one from ${range.min} to ${range.max}${withoutQuotes(node)}`);
       } else if (value < range.min || value > range.max) {
         at.wrong(node, `out of range; allowed is ${range.min} to ${range.max}`);
       } else return value;
@@ -118,34 +117,26 @@ export function secret(fallback: string, doc: string, options: { check?: Check<s
   return { ...text(fallback, doc, options), type: "secret text", secret: true };
 }
 
-/**
- * One of a few words, in any case. `synonyms` are other spellings, in lower case; words of `notYet` are known but
- * refused, because they cannot be honoured yet.
- */
-export function choice<const V extends string, const N extends V = never>(
+/** One of a few words, in any case. `synonyms` are other spellings, in lower case; `what` names the type in place of the words. */
+export function choice<const V extends string>(
   words: readonly V[],
   fallback: NoInfer<V>,
   doc: string,
-  options: { synonyms?: Readonly<Record<string, NoInfer<V>>>; notYet?: readonly N[] } = {},
-): Setting<Exclude<V, N>> {
-  const notYet: readonly string[] = options.notYet ?? [];
-  const allowed = words.filter((word) => !notYet.includes(word));
-  const quoted = allowed.map((word) => `"${word}"`);
+  options: { synonyms?: Readonly<Record<string, NoInfer<V>>>; what?: string } = {},
+): Setting<V> {
+  const quoted = words.map((word) => `"${word}"`);
   return {
-    type: inWords(quoted, "or"),
+    type: options.what ?? inWords(quoted, "or"),
     doc,
-    default: fallback as Exclude<V, N>,
+    default: fallback,
     read(node, at) {
       const written = node.type === "string" ? (node.value as string).toLowerCase() : "";
       const word = options.synonyms?.[written] ?? words.find((word) => word.toLowerCase() === written);
-      if (word !== undefined && !notYet.includes(word)) return word as Exclude<V, N>;
-      if (word !== undefined) at.wrong(node, `not supported yet; allowed now: ${inWords(quoted, "or")}`);
-      else {
-        const near = written === "" ? undefined : nearest(written, allowed);
-        const hint = near === undefined ? "" : ` (did you mean "${near}"?)`;
-        at.wrong(node, `not allowed; write ${inWords(quoted, "or")}${hint}`);
-      }
-      return fallback as Exclude<V, N>;
+      if (word !== undefined) return word;
+      const near = written === "" ? undefined : nearest(written, words);
+      const hint = near === undefined ? "" : ` (did you mean "${near}"?)`;
+      at.wrong(node, `not allowed; write ${inWords(quoted, "or")}${hint}`);
+      return fallback;
     },
   };
 }
@@ -158,9 +149,10 @@ export function list<T>(
   options: { emptyIsDefault?: boolean } = {},
 ): Setting<readonly T[]> {
   return {
-    type: `list of ${item.type}`,
+    type: item.fields ? "list of groups" : `list of ${item.type}`,
     doc,
     default: fallback,
+    item,
     read(node, at) {
       if (node.type !== "list") at.wrong(node, `not a list; write it in brackets: [ … ]`);
       else if (node.items.length > 0 || !options.emptyIsDefault) {
@@ -206,6 +198,11 @@ function readMap<T>(
     values.set(key, item.read(value, at.field(key)));
   }
   return Object.fromEntries(values);
+}
+
+/** A hint for a value that has quotes in the file. */
+function withoutQuotes(node: Node): string {
+  return node.type === "string" && !node.computed ? ", without quotes" : "";
 }
 
 function isComputedText(node: Node): node is Node & { value: string } {

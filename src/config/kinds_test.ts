@@ -20,14 +20,14 @@ function read(setting: Setting<unknown>, value: Plain | Node): unknown {
   return problem ? `${problem.subject}: ${problem.text}` : result;
 }
 
-const level = choice(["info", "Warn", "json"], "info", "", { synonyms: { warning: "Warn" }, notYet: ["json"] });
+const level = choice(["info", "Warn"], "info", "", { synonyms: { warning: "Warn" } });
 const even = text("", "", { what: "an even text", check: (value) => value.length % 2 ? "odd" : undefined });
 
 const CASES: [name: string, setting: Setting<unknown>, value: Plain | Node, expected: unknown][] = [
   ["bool()", bool(false, ""), true, true],
   ["bool()", bool(true, ""), computed("FALSE"), false],
   ["bool()", bool(false, ""), computed("1"), true],
-  ["bool()", bool(false, ""), computed("yes"), 's = "yes": not a switch; write true or false, without quotes'],
+  ["bool()", bool(false, ""), computed("yes"), 's = "yes": not a switch; write true or false'],
   ["bool()", bool(false, ""), "true", 's = "true": not a switch; write true or false, without quotes'],
   ["bool()", bool(true, ""), 1, "s = 1: not a switch; write true or false"],
   ["integer()", integer(1, "", { min: 0, max: 9 }), 9, 9],
@@ -44,7 +44,7 @@ const CASES: [name: string, setting: Setting<unknown>, value: Plain | Node, expe
     "integer()",
     integer(1, "", { min: 0, max: 9 }),
     computed(""),
-    's = "": not a whole number; write one from 0 to 9, without quotes',
+    's = "": not a whole number; write one from 0 to 9',
   ],
   ["port()", port(80, ""), 65536, "s = 65536: out of range; allowed is 1 to 65535"],
   ["number()", number(""), 1.5, 1.5],
@@ -55,13 +55,17 @@ const CASES: [name: string, setting: Setting<unknown>, value: Plain | Node, expe
   ["text()", text("", ""), "x", "x"],
   ["text()", even, "xyz", 's = "xyz": odd'],
   ["text()", even, 5, "s = 5: not text; write an even text in double quotes"],
-  ["text()", text("", ""), null, "s = null: not text; write text in double quotes"],
+  [
+    "text()",
+    text("", ""),
+    null,
+    "s = null: not text; write text in double quotes; to leave it at its default, remove the line",
+  ],
   ["text()", text("", ""), { a: 1 }, "s = { … }: not text; write text in double quotes"],
   ["text()", even, "x".repeat(99), `s = "${"x".repeat(59)}…: odd`],
   ["secret()", secret("", ""), 12345, "s = (hidden): not text; write text in double quotes"],
   ["choice()", level, "INFO", "info"],
   ["choice()", level, "warning", "Warn"],
-  ["choice()", level, "json", 's = "json": not supported yet; allowed now: "info" or "Warn"'],
   ["choice()", level, "inf", 's = "inf": not allowed; write "info" or "Warn" (did you mean "info"?)'],
   ["choice()", level, true, 's = true: not allowed; write "info" or "Warn"'],
   ["list()", list(text("", ""), ["a"], ""), [], []],

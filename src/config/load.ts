@@ -1,5 +1,6 @@
-import { EMPTY, type HclDocument, type Node } from "./document.ts";
-import { byPosition, ConfigError, formatPosition, formatProblem } from "./errors.ts";
+import { type ConfigDocument, EMPTY, type Node } from "./document.ts";
+import { byPosition, ConfigError, formatPosition, formatProblem, type Problem } from "./errors.ts";
+import { formatOf } from "./front_end.ts";
 import { newFindings, Reading } from "./reading.ts";
 import type { Setting } from "./setting.ts";
 
@@ -12,8 +13,8 @@ export interface ConfigSources {
   readonly path?: string;
   /** Reads a text file. @throws {Error} when it cannot */
   readFile(path: string): string;
-  /** Parses HCL. @throws {ConfigError} with every problem of the syntax */
-  parse(source: string, fileName: string): HclDocument;
+  /** Parses HCL, YAML or JSON, as the name says. @throws {ConfigError} with every problem of the syntax */
+  parse(source: string, fileName: string): ConfigDocument;
   /** An environment variable. */
   env(name: string): string | undefined;
   readonly flags: Flags;
@@ -38,11 +39,13 @@ export interface Loaded<T> {
 export function load<T>(settings: Setting<T>, sources: ConfigSources): Loaded<T> {
   const path = sources.path ?? (sources.env("MERMIN_CONFIG_PATH") || undefined);
   const document = path === undefined ? { root: EMPTY, unset: [] } : readDocument(path, sources);
-  const findings = newFindings(overrides(settings, sources));
+  const findings = newFindings(overrides(settings, sources), formatOf(path ?? ""));
   const value = settings.read(document.root, new Reading("", findings));
   if (findings.problems.length > 0) {
     const problems = findings.problems.toSorted(byPosition);
-    throw new ConfigError(problems.map((problem) => formatProblem(problem, path ?? "")));
+    throw new ConfigError(
+      problems.map((problem) => formatProblem(problem, path ?? "") + unsetHint(problem, document.unset)),
+    );
   }
   const warnings = document.unset.map((unset) =>
     `${
@@ -52,10 +55,14 @@ export function load<T>(settings: Setting<T>, sources: ConfigSources): Loaded<T>
   return { value, path, warnings, notYet: findings.notYet };
 }
 
-function readDocument(path: string, sources: ConfigSources): HclDocument {
-  if (/\.(ya?ml|json)$/i.test(path)) {
-    throw new ConfigError([`Cannot read "${path}": only HCL is read so far; write the file as .hcl`]);
-  }
+/** Names the variable that left the value of a problem empty. */
+function unsetHint(problem: Problem, unset: ConfigDocument["unset"]): string {
+  if (problem.origin !== undefined) return "";
+  const inIt = unset.filter(({ line, column }) => line === problem.line && column >= problem.column);
+  return inIt.map(({ variable }) => ` (the variable ${variable} is not set)`).join("");
+}
+
+function readDocument(path: string, sources: ConfigSources): ConfigDocument {
   let source: string;
   try {
     source = sources.readFile(path);

@@ -1,7 +1,5 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
-import { ConfigError } from "./errors.ts";
 import { group } from "./group.ts";
-import { hclParser } from "./hcl.ts";
 import { bool, list, port, text } from "./kinds.ts";
 import { type Flags, load, walk } from "./load.ts";
 import { override } from "./setting.ts";
@@ -46,7 +44,7 @@ Deno.test("load() names the variable or flag of a wrong value", () => {
     name: "ConfigError",
     problems: [
       '--level: level = "bad": no',
-      'RELOAD: reload = "maybe": not a switch; write true or false, without quotes',
+      'RELOAD: reload = "maybe": not a switch; write true or false',
     ],
   });
 });
@@ -68,9 +66,6 @@ Deno.test("load() says which file cannot be read, and why", () => {
   throws(() => load(table, sources({ path: "a.hcl", readFile })), {
     message: 'Cannot read "a.hcl": No such file or directory (os error 2); check --config and MERMIN_CONFIG_PATH',
   });
-  throws(() => load(table, sources({ path: "a.yaml" })), {
-    message: 'Cannot read "a.yaml": only HCL is read so far; write the file as .hcl',
-  });
 });
 
 Deno.test("load() warns of variables that a file reads and nobody has set", () => {
@@ -82,11 +77,4 @@ Deno.test("load() warns of variables that a file reads and nobody has set", () =
 
 Deno.test("walk() lists every setting with its path", () => {
   deepStrictEqual([...walk(table)].map(([path]) => path), ["level", "reload", "deep", "deep.names", "deep.port"]);
-});
-
-Deno.test("hclParser() gives the document, or every problem of the syntax", () => {
-  const good = hclParser((source) => ({ ok: true, json: JSON.stringify({ root: source, unset: [] }) }));
-  deepStrictEqual(good("x", "f"), { root: "x", unset: [] });
-  const bad = hclParser(() => ({ ok: false, json: '[{"line":2,"column":5,"message":"expected `=`"}]' }));
-  throws(() => bad("x", "f.hcl"), new ConfigError(["f.hcl:2:5: expected `=`"]));
 });

@@ -11,7 +11,7 @@ export function readConfigFile(path: string): string {
     }
     return Deno.readTextFileSync(path);
   } catch (error) {
-    throw new Error(reason(error), { cause: error });
+    throw new Error(reason(error, path), { cause: error });
   }
 }
 
@@ -20,9 +20,12 @@ function isDevice(path: string): boolean {
   return /^\/(dev|proc)\//.test(path);
 }
 
-function reason(error: unknown): string {
+function reason(error: unknown, path: string): string {
   if (error instanceof Deno.errors.NotFound) return "there is no such file";
   if (error instanceof Deno.errors.PermissionDenied) return "this user may not read it";
+  if (error instanceof Deno.errors.NotCapable && path.includes(",")) {
+    return "Deno's permissions cannot name a path with a comma; rename it";
+  }
   // The system's message has the path once more.
   return error instanceof Error ? error.message.replace(/: \w+ '.*'$/s, "") : String(error);
 }

@@ -1,5 +1,6 @@
 import { type Node, type Position, show } from "./document.ts";
 import type { Problem } from "./errors.ts";
+import type { Format } from "./front_end.ts";
 
 /** What one pass over a configuration gathers; shared by all of its `Reading`s. */
 export interface Findings {
@@ -10,11 +11,13 @@ export interface Findings {
   readonly positions: Map<string, Node>;
   /** Values from variables and flags, by the path of their setting. */
   readonly overrides: ReadonlyMap<string, Node>;
+  /** How the file is written; hints differ. */
+  readonly format: Format;
 }
 
 /** Starts a pass. */
-export function newFindings(overrides: ReadonlyMap<string, Node> = new Map()): Findings {
-  return { problems: [], notYet: [], positions: new Map(), overrides };
+export function newFindings(overrides: ReadonlyMap<string, Node> = new Map(), format: Format = "hcl"): Findings {
+  return { problems: [], notYet: [], positions: new Map(), overrides, format };
 }
 
 /** The place in the tree of settings that is being read, and where to report what is wrong there. */
@@ -24,6 +27,11 @@ export class Reading {
   /** The place of a setting in this group. */
   field(name: string, secret = false): Reading {
     return new Reading(this.pathOf(name), this.findings, this.secret || secret);
+  }
+
+  /** The same place, whose value is not shown. */
+  hidden(): Reading {
+    return new Reading(this.path, this.findings, true);
   }
 
   /** The place of an item in this list. */
@@ -38,7 +46,16 @@ export class Reading {
   /** Reports that the value `node` of this setting cannot be used. */
   wrong(node: Node, text: string): void {
     if (node.type === "error") return this.report(node, this.path, node.message);
-    this.report(node, `${this.path} = ${this.secret ? "(hidden)" : show(node)}`, text);
+    const hint = node.type === "null" ? "; to leave it at its default, remove the line" : "";
+    this.report(node, `${this.path} = ${this.secret ? "(hidden)" : show(node)}`, text + hint);
+  }
+
+  /** Reports a problem of the first of `paths` that was given, else of the first, whose group is `node`. */
+  complain(paths: readonly string[], node: Node, text: string, secret = false): void {
+    const { positions } = this.findings;
+    const path = paths.find((path) => positions.has(path)) ?? paths[0];
+    const given = positions.get(path);
+    this.report(given ?? node, given && !secret ? `${path} = ${show(given)}` : path, text);
   }
 
   /** Reports a problem that is not about one value. */

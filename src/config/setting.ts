@@ -17,6 +17,8 @@ export interface Setting<T> {
   readonly unit?: "Ms";
   /** Rows of a group. */
   readonly fields?: Fields;
+  /** What each item of a list is. */
+  readonly item?: Setting<unknown>;
   /** A group that is left out when the file does not have it. */
   readonly optional?: boolean;
   /** What an optional group is when the file has it and nothing is set in it. */

@@ -1,4 +1,4 @@
-import type { HclDocument, Node, ObjectNode } from "./document.ts";
+import type { ConfigDocument, Node, ObjectNode } from "./document.ts";
 import { type ConfigSources, load, type Loaded } from "./load.ts";
 import type { Setting } from "./setting.ts";
 
@@ -17,7 +17,7 @@ export function node(value: Plain): Node {
 }
 
 /** A file with this content. */
-export function document(value: { [name: string]: Plain }): HclDocument {
+export function document(value: { [name: string]: Plain }): ConfigDocument {
   return { root: node(value) as ObjectNode, unset: [] };
 }
 

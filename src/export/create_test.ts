@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { document, type Plain, sources } from "../config/testing.ts";
 import { loadConfig } from "../settings.ts";
 import { createExporters } from "./create.ts";
-import { FakeLogger } from "./testing.ts";
+import { createMeasures, FakeLogger } from "./testing.ts";
 
 Deno.test("createExporters() makes what the configuration names, standard output when it names nothing", async () => {
   const cases: [traces: { [name: string]: Plain }, names: string[]][] = [
@@ -18,8 +18,14 @@ Deno.test("createExporters() makes what the configuration names, standard output
       config: config.export,
       resource: {},
       scope: { name: "test", version: "1" },
-      stdout: { writer: { write: (bytes) => Promise.resolve(bytes.length) }, isTerminal: false, useColors: false },
+      stdout: {
+        writer: { write: (bytes) => Promise.resolve(bytes.length) },
+        isTerminal: false,
+        useColors: false,
+        onClosed: () => false,
+      },
       logger: new FakeLogger(),
+      measures: createMeasures(),
     });
     assert.deepEqual(exporters.map(({ name }) => name), names);
     for (const exporter of exporters) await exporter.stop();

@@ -1,4 +1,16 @@
 import type { FlowSpan } from "../flow/span.ts";
+import type { Histogram } from "../metrics/histogram.ts";
+
+/**
+ * Why spans are lost. `queue_full`: dropped to make room; `refused` and `rejected`: a request or single spans that the
+ * receiver will never take; `closed` and `write_failed`: standard output; `shutdown`: not delivered before `stop()`.
+ */
+export const LOSS_REASONS = {
+  otlp: ["queue_full", "refused", "rejected", "shutdown"],
+  stdout: ["queue_full", "closed", "write_failed", "shutdown"],
+} as const;
+/** Those of one exporter. */
+export type LossReason<Name extends Exporter["name"]> = typeof LOSS_REASONS[Name][number];
 
 /** What every exporter counts; values only grow, apart from the two gauges. */
 export interface ExporterStats {
@@ -6,11 +18,7 @@ export interface ExporterStats {
   accepted: number;
   /** Spans that the receiver confirmed (stdout: that were written). */
   delivered: number;
-  /**
-   * Spans lost, by reason; every span ends in `delivered` or in one of these. `queue_full`: dropped to make room;
-   * `refused` and `rejected`: a request or single spans that the receiver will never take; `closed` and `write_failed`:
-   * standard output; `shutdown`: not delivered before `stop()`.
-   */
+  /** Spans lost, by `LossReason`, those there were; every span ends in `delivered` or in one of these. */
   lost: Record<string, number>;
   /** Spans waiting or in flight, now. */
   queued: number;
@@ -20,12 +28,28 @@ export interface ExporterStats {
   requests: number;
   /** Requests that will be, or were, tried again. */
   retries: number;
+  /** Why the last request was not taken, in a few words without secrets; empty when it was. */
+  problem?: string;
+}
+
+/** What exporters measure, into histograms that outlive them. */
+export interface ExportMeasures {
+  /** Spans of each batch that was delivered or refused. */
+  readonly batchSize: Histogram;
+  /** Seconds from the first request of such a batch to its last answer. */
+  readonly exportOut: Histogram;
 }
 
 /** Takes flows out of the agent. */
 export interface Exporter {
   readonly name: "otlp" | "stdout";
   readonly stats: ExporterStats;
+  /** Spans that hold back the reading of more; those of `stats.queued` unless it says otherwise. */
+  readonly backlog?: number;
+  /** Whether spans go there now; yes, when left out. */
+  readonly isInUse?: boolean;
+  /** Called when spans have left `stats.queued`, delivered or lost; not for those that `export()` itself loses. */
+  onSettled?: () => void;
   start(): Promise<void> | void;
   /** Encodes `span` before it returns: the object is reused by the caller. Never throws, never blocks. */
   export(span: FlowSpan): void;

@@ -1,14 +1,59 @@
 /** Builders and fakes for the tests of the exporters. */
 
 import { setImmediate } from "node:timers";
+import { CONNECTION_STATES } from "../flow/connection_state.ts";
 import { ABSENT, FlowSpan, SpanKind, type U64 } from "../flow/span.ts";
 import type { LogFields, Logger } from "../log.ts";
 import type { Clock } from "./clock.ts";
-import type { Exporter, ExporterStats } from "./exporter.ts";
+import { Histogram } from "../metrics/histogram.ts";
+import type { Exporter, ExporterStats, ExportMeasures } from "./exporter.ts";
 import { SPAN_ATTRIBUTES } from "./attributes.ts";
 
-/** A TCP flow with every attribute, changed by `change`. */
-export function flowSpan(change: Partial<Omit<FlowSpan, "traceId" | "spanId" | "startNs" | "endNs">> = {}): FlowSpan {
+type FlowSpanChange = Partial<Omit<FlowSpan, "traceId" | "spanId" | "startNs" | "endNs">>;
+
+/** What no TCP flow has. */
+export const OTHER_PROTOCOLS: FlowSpanChange = {
+  icmpType: 3,
+  icmpTypeName: "destination_unreachable",
+  icmpCode: 1,
+  icmpCodeName: "host_unreachable",
+  reverseIcmpType: 11,
+  reverseIcmpTypeName: "time_exceeded",
+  reverseIcmpCode: 0,
+  reverseIcmpCodeName: "time_to_live_exceeded_in_transit",
+  ahSpi: 256,
+  espSpi: 0xffff_ffff,
+  ingressPolicies: ["allow-web"],
+  egressPolicies: ["default", "to-dns"],
+};
+
+/** Nothing but what every flow has. */
+export const ONLY_REQUIRED: FlowSpanChange = {
+  sourcePort: ABSENT,
+  destinationPort: ABSENT,
+  reverseInterfaceName: "",
+  interfaces: [],
+  vlan: ABSENT,
+  tcpFlags: ABSENT,
+  reverseTcpFlags: ABSENT,
+  connectionState: "",
+  handshakeNs: ABSENT,
+  serviceLatencyNs: ABSENT,
+  serviceJitterNs: ABSENT,
+  roundTripLatencyNs: ABSENT,
+  roundTripJitterNs: ABSENT,
+  dscp: ABSENT,
+  ecn: ABSENT,
+  ttl: ABSENT,
+  flowLabel: ABSENT,
+  reverseDscp: ABSENT,
+  reverseEcn: ABSENT,
+  reverseTtl: ABSENT,
+  reverseFlowLabel: ABSENT,
+};
+
+/** A TCP flow with every attribute that one can have, changed by `change`. */
+export function flowSpan(change: FlowSpanChange = {}): FlowSpan {
   const span = new FlowSpan();
   span.traceId.set(Array.from({ length: 16 }, (_, i) => i + 1));
   span.spanId.set(Array.from({ length: 8 }, (_, i) => 0xf0 + i));
@@ -30,6 +75,8 @@ export function flowSpan(change: Partial<Omit<FlowSpan, "traceId" | "spanId" | "
     interfaceIndex: 2,
     interfaceMac: "02:42:ac:11:00:02",
     reverseInterfaceName: "eth1",
+    interfaces: ["eth0", "br0"],
+    vlan: 42,
     packetsDelta: 12,
     bytesDelta: 3400,
     reversePacketsDelta: 10,
@@ -40,6 +87,20 @@ export function flowSpan(change: Partial<Omit<FlowSpan, "traceId" | "spanId" | "
     reverseBytesTotal: 108100,
     tcpFlags: 0x1b,
     reverseTcpFlags: 0x12,
+    connectionState: "time_wait",
+    handshakeNs: 1_200_000,
+    serviceLatencyNs: 350_000,
+    serviceJitterNs: 20_000,
+    roundTripLatencyNs: 1_350_000,
+    roundTripJitterNs: 30_000,
+    dscp: 46,
+    ecn: 2,
+    ttl: 64,
+    flowLabel: 0x12345,
+    reverseDscp: 0,
+    reverseEcn: 0,
+    reverseTtl: 57,
+    reverseFlowLabel: 0,
     ...change,
   });
 }
@@ -98,6 +159,34 @@ export function randomFlowSpan(random: () => number): FlowSpan {
     reverseBytesTotal: counter(),
     tcpFlags: pick(ABSENT, below(256)),
     reverseTcpFlags: pick(ABSENT, below(256)),
+    interfaces: Array.from({ length: pick(0, 2, 6) }, text),
+    vlan: pick(ABSENT, below(4096)),
+    connectionState: pick("", ...CONNECTION_STATES),
+    handshakeNs: pick(ABSENT, counter()),
+    serviceLatencyNs: pick(ABSENT, counter()),
+    serviceJitterNs: pick(ABSENT, counter()),
+    roundTripLatencyNs: pick(ABSENT, counter()),
+    roundTripJitterNs: pick(ABSENT, counter()),
+    dscp: pick(ABSENT, below(64)),
+    ecn: pick(ABSENT, below(4)),
+    ttl: pick(ABSENT, below(256)),
+    flowLabel: pick(ABSENT, below(2 ** 20)),
+    reverseDscp: pick(ABSENT, below(64)),
+    reverseEcn: pick(ABSENT, below(4)),
+    reverseTtl: pick(ABSENT, below(256)),
+    reverseFlowLabel: pick(ABSENT, below(2 ** 20)),
+    icmpType: pick(ABSENT, below(256)),
+    icmpTypeName: pick("", text()),
+    icmpCode: pick(ABSENT, below(256)),
+    icmpCodeName: pick("", text()),
+    reverseIcmpType: pick(ABSENT, below(256)),
+    reverseIcmpTypeName: pick("", text()),
+    reverseIcmpCode: pick(ABSENT, below(256)),
+    reverseIcmpCodeName: pick("", text()),
+    ahSpi: pick(ABSENT, below(2 ** 32)),
+    espSpi: pick(ABSENT, below(2 ** 32)),
+    ingressPolicies: pick([], ["policy"]),
+    egressPolicies: pick([], ["a", "b"]),
   });
   for (let i = 0; i < 16; i++) span.traceId[i] = below(256);
   for (let i = 0; i < 8; i++) span.spanId[i] = below(256);
@@ -163,6 +252,7 @@ export class FakeExporter implements Exporter {
   readonly ports: number[] = [];
   readonly stats: ExporterStats;
   onExport = () => {};
+  onSettled?: () => void;
   /** What a method does instead of being done at once, by its name. */
   readonly instead = new Map<"start" | "flush" | "stop", () => Promise<void>>();
 
@@ -207,9 +297,15 @@ export class FakeExporter implements Exporter {
   }
 }
 
+/** Empty histograms with one bucket. */
+export function createMeasures(): ExportMeasures {
+  return { batchSize: new Histogram([]), exportOut: new Histogram([]) };
+}
+
 /** Keeps log lines as `<level> <event>`, and their fields. */
 export class FakeLogger implements Logger {
   readonly lines: string[] = [];
+  readonly texts: string[] = [];
   readonly fields: LogFields[] = [];
   readonly debug = this.#take("debug");
   readonly info = this.#take("info");
@@ -221,8 +317,9 @@ export class FakeLogger implements Logger {
   }
 
   #take(level: string): Logger["info"] {
-    return (event, _text, fields = {}) => {
+    return (event, text, fields = {}) => {
       this.lines.push(`${level} ${event}`);
+      this.texts.push(text);
       this.fields.push(fields);
     };
   }

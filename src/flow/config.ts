@@ -8,8 +8,11 @@ export const spanSettings = group("When a flow ends, and when a record of it is 
   generic_timeout: duration("30s", "Silence after which a flow ends that is none of the following."),
   icmp_timeout: duration("10s", "Silence after which an ICMP flow ends."),
   tcp_timeout: duration("20s", "Silence after which a TCP flow ends."),
-  tcp_fin_timeout: duration("5s", "Time after a FIN until a TCP flow ends."),
-  tcp_rst_timeout: duration("5s", "Time after an RST until a TCP flow ends."),
+  tcp_fin_timeout: duration(
+    "5s",
+    "Silence after which a TCP flow ends once each side that sent anything has sent its FIN.",
+  ),
+  tcp_rst_timeout: duration("5s", "Silence after which a TCP flow ends that has seen an RST."),
   udp_timeout: duration("60s", "Silence after which a UDP flow ends."),
   community_id_seed: integer(0, "Seed of the Community ID; all agents that are compared need the same.", {
     min: 0,

@@ -21,7 +21,9 @@ export interface EndsEvidence {
   synFrom: MaybeSide;
   /** End that sent the first TCP SYN with ACK. */
   synAckFrom: MaybeSide;
-  /** End that owns a listening socket for this flow; nobody tells yet. */
+  /** End that began the connection by the host's connection tracking. */
+  trackedFrom: MaybeSide;
+  /** The one end that owns a listening socket for this flow. */
   listener: MaybeSide;
   /** End that sends ICMP requests (see {@link icmpRequestSide}). */
   icmpRequestFrom: MaybeSide;
@@ -36,10 +38,15 @@ export interface EndsEvidence {
 }
 
 /**
- * The verdict as one small integer, so that a flow can keep it without an object: bit 0 is the source's side, the
- * bits above are its `SpanKind`. Read it with {@link sourceIsA}, {@link endsKind} and {@link endsDirection}.
+ * The verdict as one integer below 32, so that a flow can keep it without an object: bit 0 is the source's side, bits 1
+ * and 2 are its `SpanKind`, bits 3 and 4 say whether the source and the destination are on this host.
  */
 export type Ends = number;
+
+const KIND_SHIFT = 1;
+const KIND_MASK = 3;
+const SOURCE_IS_LOCAL = 8;
+const DESTINATION_IS_LOCAL = 16;
 
 /**
  * Judges the ends of a flow. The source is the end on this host when exactly one is, else the initiator, else the
@@ -49,17 +56,32 @@ export function judgeEnds(evidence: EndsEvidence): Ends {
   const initiator = initiatorOf(evidence);
   const source = sourceOf(evidence, initiator);
   const kind = initiator === NO_SIDE ? SpanKind.INTERNAL : initiator === source ? SpanKind.CLIENT : SpanKind.SERVER;
-  return source | kind << 1;
+  const { aIsLocal, bIsLocal } = evidence;
+  return source | kind << KIND_SHIFT |
+    ((source === 0 ? aIsLocal : bIsLocal) ? SOURCE_IS_LOCAL : 0) |
+    ((source === 0 ? bIsLocal : aIsLocal) ? DESTINATION_IS_LOCAL : 0);
 }
 
-/** Whether end A is the source. */
-export function sourceIsA(ends: Ends): boolean {
-  return (ends & 1) === 0;
+/** The end that is the source. */
+export function sourceSide(ends: Ends): Side {
+  return ends & 1 ? 1 : 0;
 }
 
 /** Kind of the flow's spans. */
 export function endsKind(ends: Ends): SpanKind {
-  return ends >> 1 as SpanKind;
+  return (ends >> KIND_SHIFT & KIND_MASK) as SpanKind;
+}
+
+/** The end that answers, or `NO_SIDE` when the roles are not known. */
+export function responderSide(ends: Ends): MaybeSide {
+  const kind = endsKind(ends);
+  if (kind === SpanKind.INTERNAL) return NO_SIDE;
+  return kind === SpanKind.SERVER ? sourceSide(ends) : otherSide(sourceSide(ends));
+}
+
+/** Whether `side` is an end on this host. */
+export function isOnThisHost(ends: Ends, side: Side): boolean {
+  return (ends & (side === sourceSide(ends) ? SOURCE_IS_LOCAL : DESTINATION_IS_LOCAL)) !== 0;
 }
 
 /** `flow.direction`, which follows from the kind: CLIENT is forward, SERVER reverse, INTERNAL unknown. */
@@ -79,6 +101,7 @@ function initiatorOf(evidence: EndsEvidence): MaybeSide {
   // A SYN outranks a SYN-ACK: in a simultaneous open both ends send both, and the first SYN began it.
   if (evidence.synFrom !== NO_SIDE) return evidence.synFrom;
   if (evidence.synAckFrom !== NO_SIDE) return otherSide(evidence.synAckFrom);
+  if (evidence.trackedFrom !== NO_SIDE) return evidence.trackedFrom;
   if (evidence.listener !== NO_SIDE) return otherSide(evidence.listener);
   if (evidence.icmpRequestFrom !== NO_SIDE) return evidence.icmpRequestFrom;
   if (isSystemPort(evidence.portA) && isEphemeralPort(evidence.portB)) return 1;
@@ -92,7 +115,8 @@ function sourceOf(evidence: EndsEvidence, initiator: MaybeSide): Side {
   return evidence.firstFrom === 1 ? 1 : 0;
 }
 
-function otherSide(side: Side): Side {
+/** The other end. */
+export function otherSide(side: Side): Side {
   return side === 0 ? 1 : 0;
 }
 

@@ -4,16 +4,20 @@ import {
   type EndsEvidence,
   endsKind,
   icmpRequestSide,
+  isOnThisHost,
   judgeEnds,
   type MaybeSide,
   NO_SIDE,
-  sourceIsA,
+  otherSide,
+  responderSide,
+  sourceSide,
 } from "./ends.ts";
 import { type FlowDirection, SpanKind } from "./span.ts";
 
 const NOTHING: EndsEvidence = {
   synFrom: NO_SIDE,
   synAckFrom: NO_SIDE,
+  trackedFrom: NO_SIDE,
   listener: NO_SIDE,
   icmpRequestFrom: NO_SIDE,
   portA: 0,
@@ -25,10 +29,11 @@ const NOTHING: EndsEvidence = {
 
 /** Ends swapped: what A did is told of B. */
 function mirrored(evidence: EndsEvidence): EndsEvidence {
-  const other = (side: MaybeSide): MaybeSide => side === NO_SIDE ? NO_SIDE : side === 0 ? 1 : 0;
+  const other = (side: MaybeSide): MaybeSide => side === NO_SIDE ? NO_SIDE : otherSide(side);
   return {
     synFrom: other(evidence.synFrom),
     synAckFrom: other(evidence.synAckFrom),
+    trackedFrom: other(evidence.trackedFrom),
     listener: other(evidence.listener),
     icmpRequestFrom: other(evidence.icmpRequestFrom),
     portA: evidence.portB,
@@ -52,7 +57,7 @@ function describe(evidence: EndsEvidence): string {
   };
   assert.equal(endsDirection(ends), direction[endsKind(ends)]);
   const kind = Object.entries(SpanKind).find(([, value]) => value === endsKind(ends))?.[0];
-  return `${sourceIsA(ends) ? "A" : "B"} ${kind}`;
+  return `${sourceSide(ends) === 0 ? "A" : "B"} ${kind}`;
 }
 
 /** Evidence about end A as the one that acts; the test also runs each case with the ends swapped. */
@@ -65,6 +70,7 @@ const CASES: { name: string; evidence: Partial<EndsEvidence>; expected: string }
     evidence: { synAckFrom: 1, firstFrom: 1 },
     expected: "A CLIENT",
   },
+  { name: "tracked connection", evidence: { trackedFrom: 0, firstFrom: 1 }, expected: "A CLIENT" },
   { name: "listener on the other end", evidence: { listener: 1, firstFrom: 1 }, expected: "A CLIENT" },
   { name: "ICMP request", evidence: { icmpRequestFrom: 0, firstFrom: 1 }, expected: "A CLIENT" },
   { name: "ephemeral to system port", evidence: { portA: 40000, portB: 443, firstFrom: 1 }, expected: "A CLIENT" },
@@ -109,6 +115,8 @@ const CASES: { name: string; evidence: Partial<EndsEvidence>; expected: string }
   { name: "SYN over ports", evidence: { synFrom: 0, portA: 80, portB: 50000 }, expected: "A CLIENT" },
   { name: "SYN-ACK over listener", evidence: { synAckFrom: 1, listener: 0 }, expected: "A CLIENT" },
   { name: "SYN-ACK over ports", evidence: { synAckFrom: 1, portA: 80, portB: 50000 }, expected: "A CLIENT" },
+  { name: "SYN-ACK over tracking", evidence: { synAckFrom: 1, trackedFrom: 1 }, expected: "A CLIENT" },
+  { name: "tracking over listener", evidence: { trackedFrom: 0, listener: 0 }, expected: "A CLIENT" },
   { name: "listener over ICMP", evidence: { listener: 1, icmpRequestFrom: 1 }, expected: "A CLIENT" },
   { name: "listener over ports", evidence: { listener: 1, portA: 80, portB: 50000 }, expected: "A CLIENT" },
   { name: "ports over first packet", evidence: { portA: 50000, portB: 80, firstFrom: 1 }, expected: "A CLIENT" },
@@ -128,8 +136,67 @@ Deno.test("judgeEnds() takes end A when nothing at all is known", () => {
   assert.equal(verdict({}), "A INTERNAL");
 });
 
-Deno.test("judgeEnds() fits in a byte", () => {
-  for (const { evidence } of CASES) assert.ok(judgeEnds({ ...NOTHING, ...evidence }) < 8);
+/** All evidence there can be, ports by kind; 105,000 cases. */
+function* allEvidence(): Generator<EndsEvidence> {
+  const sides: MaybeSide[] = [NO_SIDE, 0, 1];
+  const ports = [0, 1, 1023, 1024, 32767, 32768];
+  const flags = [false, true];
+  for (const synFrom of sides) {
+    for (const synAckFrom of sides) {
+      for (const trackedFrom of sides) {
+        for (const listener of sides) {
+          for (const icmpRequestFrom of sides) {
+            for (const firstFrom of sides) {
+              for (const [aIsLocal, bIsLocal] of flags.flatMap((a) => flags.map((b) => [a, b]))) {
+                for (const [portA, portB] of ports.flatMap((a) => ports.map((b) => [a, b]))) {
+                  const evidence = { synFrom, synAckFrom, trackedFrom, listener, icmpRequestFrom, firstFrom };
+                  yield { ...evidence, aIsLocal, bIsLocal, portA, portB };
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/** The rules of `docs/attributes.md`, as a list of who may have begun the flow, strongest evidence first. */
+function expectedEnds(evidence: EndsEvidence): { source: string; kind: string; initiator: string } {
+  const end = (side: MaybeSide) => side === NO_SIDE ? "" : side === 0 ? "A" : "B";
+  const not = (name: string) => ({ A: "B", B: "A", "": "" })[name]!;
+  const isService = (port: number) => port >= 1 && port <= 1023;
+  const isClient = (port: number) => port >= 32768;
+  const { portA, portB } = evidence;
+  const initiator = [
+    end(evidence.synFrom),
+    not(end(evidence.synAckFrom)),
+    end(evidence.trackedFrom),
+    not(end(evidence.listener)),
+    end(evidence.icmpRequestFrom),
+    isClient(portA) && isService(portB) ? "A" : isClient(portB) && isService(portA) ? "B" : "",
+  ].find((name) => name !== "") ?? "";
+  const here = [evidence.aIsLocal ? "A" : "", evidence.bIsLocal ? "B" : ""].filter((name) => name !== "");
+  const source = here.length === 1 ? here[0] : initiator || end(evidence.firstFrom) || "A";
+  return { source, kind: initiator === "" ? "INTERNAL" : initiator === source ? "CLIENT" : "SERVER", initiator };
+}
+
+Deno.test("judgeEnds() agrees with a plain list of the rules on all evidence there can be, and fits in a byte", () => {
+  let count = 0;
+  for (const evidence of allEvidence()) {
+    const { source, kind, initiator } = expectedEnds(evidence);
+    const ends = judgeEnds(evidence);
+    if (describe(evidence) !== `${source} ${kind}`) assert.equal(describe(evidence), `${source} ${kind}`);
+    const responder = initiator === "" ? NO_SIDE : initiator === "A" ? 1 : 0;
+    if (responderSide(ends) !== responder) assert.equal(responderSide(ends), responder);
+    const local = [isOnThisHost(ends, 0), isOnThisHost(ends, 1)];
+    if (local[0] !== evidence.aIsLocal || local[1] !== evidence.bIsLocal) {
+      assert.deepEqual(local, [evidence.aIsLocal, evidence.bIsLocal]);
+    }
+    assert.ok(ends >= 0 && ends < 32);
+    count++;
+  }
+  assert.equal(count, 3 ** 6 * 4 * 36);
 });
 
 Deno.test("icmpRequestSide() reads the canonical tuple's first port", () => {

@@ -1,7 +1,17 @@
 /** What ICMP and ICMPv6 message types say about a conversation. */
 
 /** IANA protocol numbers that the flow rules know by name. */
-export const Protocol = { ICMP: 1, TCP: 6, UDP: 17, DCCP: 33, ICMPV6: 58, SCTP: 132, UDPLITE: 136 } as const;
+export const Protocol = {
+  ICMP: 1,
+  TCP: 6,
+  UDP: 17,
+  DCCP: 33,
+  ESP: 50,
+  AH: 51,
+  ICMPV6: 58,
+  SCTP: 132,
+  UDPLITE: 136,
+} as const;
 
 /** The message has no counterpart: it is told, not asked (errors, redirects). */
 export const ONE_WAY = -1;

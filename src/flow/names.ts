@@ -30,6 +30,42 @@ export function protocolName(number: number): string {
   return PROTOCOL_NAMES[number] || `proto_${number}`;
 }
 
+/** Every name that {@link protocolName} can give. */
+export function protocolNames(): string[] {
+  return Array.from({ length: 256 }, (_, number) => protocolName(number));
+}
+
+/**
+ * Names of Differentiated Services codepoints by their number, lower case.
+ *
+ * Source: IANA "Differentiated Services Field Codepoints" (RFC 2474, 2597, 3246, 5865, 8622). 0 is `cs0`, which others
+ * call default forwarding or best effort.
+ */
+const DSCP_NAMES: Readonly<Record<number, string>> = {
+  ...{ 0: "cs0", 8: "cs1", 16: "cs2", 24: "cs3", 32: "cs4", 40: "cs5", 48: "cs6", 56: "cs7" },
+  ...{ 10: "af11", 12: "af12", 14: "af13", 18: "af21", 20: "af22", 22: "af23" },
+  ...{ 26: "af31", 28: "af32", 30: "af33", 34: "af41", 36: "af42", 38: "af43" },
+  ...{ 1: "le", 44: "voice-admit", 45: "nqb", 46: "ef" },
+};
+
+/** Name of DSCP `id` (0 to 63), or `""` when IANA has assigned none. */
+export function dscpName(id: number): string {
+  return DSCP_NAMES[id] ?? "";
+}
+
+/** Every name that {@link dscpName} can give. */
+export function dscpNames(): string[] {
+  return Object.values(DSCP_NAMES);
+}
+
+/** Names of the ECN field's codepoints, the position is the number; RFC 3168 writes Not-ECT, ECT(1), ECT(0), CE. */
+export const ECN_NAMES: readonly string[] = ["not-ect", "ect1", "ect0", "ce"];
+
+/** Name of ECN codepoint `id` (0 to 3), or `""` when it is not known. */
+export function ecnName(id: number): string {
+  return ECN_NAMES[id] ?? "";
+}
+
 /** IPFIX flowEndReason codes (RFC 5102, section 5.11.3); the position in this list is code − 1. */
 const END_REASONS: readonly EndReason[] = [
   "idle_timeout",
@@ -39,11 +75,9 @@ const END_REASONS: readonly EndReason[] = [
   "lack_of_resources",
 ];
 
-/** Name of IPFIX flowEndReason `code` (1 to 5). @throws {RangeError} for any other code. */
+/** Name of IPFIX flowEndReason `code` (1 to 5), `unknown` for any other. */
 export function endReasonName(code: number): EndReason {
-  const name = END_REASONS[code - 1];
-  if (name === undefined) throw new RangeError(`Unknown flow end reason ${code}: codes are 1 to ${END_REASONS.length}`);
-  return name;
+  return END_REASONS[code - 1] ?? "unknown";
 }
 
 /** IPFIX flowEndReason code of `reason` (RFC 5102, section 5.11.3). */

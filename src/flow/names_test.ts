@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { endReasonCode, endReasonName, protocolName } from "./names.ts";
+import { dscpName, dscpNames, ecnName, endReasonCode, endReasonName, protocolName } from "./names.ts";
+import { ABSENT } from "./span.ts";
 
 Deno.test("protocolName() knows the IANA numbers", () => {
   // One of every row of the table, so that a lost entry shifts one of them.
@@ -67,5 +68,24 @@ Deno.test("endReasonName() and endReasonCode() are the IPFIX codes, both ways", 
     "lack_of_resources",
   ]);
   assert.deepEqual(names.map(endReasonCode), [1, 2, 3, 4, 5]);
-  for (const code of [0, 6, -1]) assert.throws(() => endReasonName(code), RangeError);
+  for (const code of [0, 6, -1, 255]) assert.equal(endReasonName(code), "unknown");
+});
+
+Deno.test("dscpName() is the lower-case IANA name, and empty where there is none", () => {
+  const cases: [id: number, name: string][] = [
+    ...[[0, "cs0"], [1, "le"], [8, "cs1"], [56, "cs7"], [10, "af11"], [38, "af43"]] as [number, string][],
+    ...[[44, "voice-admit"], [45, "nqb"], [46, "ef"], [2, ""], [63, ""], [ABSENT, ""]] as [number, string][],
+  ];
+  for (const [id, name] of cases) assert.equal(dscpName(id), name);
+  const names = Array.from({ length: 64 }, (_, id) => dscpName(id)).filter((name) => name !== "");
+  assert.deepEqual(names.toSorted(), dscpNames().toSorted());
+  assert.equal(new Set(names).size, 8 + 12 + 4);
+});
+
+Deno.test("dscpName() of assured forwarding AFxy is 8x + 2y (RFC 2597)", () => {
+  for (const x of [1, 2, 3, 4]) for (const y of [1, 2, 3]) assert.equal(dscpName(8 * x + 2 * y), `af${x}${y}`);
+});
+
+Deno.test("ecnName() names the codepoints of RFC 3168", () => {
+  assert.deepEqual([0b00, 0b01, 0b10, 0b11, ABSENT].map(ecnName), ["not-ect", "ect1", "ect0", "ce", ""]);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { NO_SIDE } from "./ends.ts";
 import { Protocol } from "./icmp.ts";
 import { ABSENT, type FlowSpan, SpanKind } from "./span.ts";
+import { Nat } from "./record.ts";
 import { type InterfaceFacts, SpanBuilder } from "./span_builder.ts";
 import { flowRecord, joinNs, type RecordValues, recordValues } from "./testing.ts";
 
@@ -155,7 +156,7 @@ Deno.test("SpanBuilder.build() names the interfaces that counted", async (t) => 
     ];
   for (const [name, ifindex, local, expected] of cases) {
     await t.step(name, () => {
-      const span = build({ ifindex }, { local: [local], interfaces });
+      const span = build({ hook: [ifindex[0] << 1, ifindex[1] << 1] }, { local: [local], interfaces });
       const { interfaceName, interfaceIndex, interfaceMac, reverseInterfaceName } = span;
       assert.deepEqual([interfaceName, interfaceIndex, interfaceMac, reverseInterfaceName], expected);
     });
@@ -184,18 +185,110 @@ Deno.test("SpanBuilder.build() gives the Community ID of the reference implement
   }
 });
 
+const TRANSLATED: Partial<RecordValues> = {
+  ...{ addresses: ["10.0.0.1", "10.96.0.10"], ports: [40000, 80] },
+  ...{ natAddresses: ["10.0.0.1", "10.0.0.9"], natPorts: [40000, 8080], natFrom: 0, synFrom: 0, synAckFrom: 1 },
+};
+const BEHIND: Partial<RecordValues> = {
+  ...TRANSLATED,
+  ...{ addresses: ["10.0.0.1", "10.0.0.9"], ports: [40000, 8080] },
+  ...{ natAddresses: ["10.0.0.1", "10.96.0.10"], natPorts: [40000, 80] },
+};
+
+Deno.test("SpanBuilder.build() gives both sides of a translated connection the trace of what is behind it", () => {
+  const before = build({ ...TRANSLATED, nat: Nat.ORIGINAL });
+  const behind = build({ ...BEHIND, nat: Nat.TRANSLATED });
+  const [plainBefore, plainBehind] = [build(TRANSLATED), build(BEHIND)];
+  assert.deepEqual([before.traceId, behind.traceId], [plainBehind.traceId, plainBehind.traceId]);
+  assert.notDeepEqual(plainBefore.traceId, plainBehind.traceId);
+  assert.deepEqual([before.communityId, behind.communityId], [plainBefore.communityId, plainBehind.communityId]);
+});
+
+Deno.test("SpanBuilder.build() tells the other name of an end that has one, turned like the ends", async (t) => {
+  const other = (span: FlowSpan) =>
+    [
+      [span.sourceNatAddress, span.sourceNatPort],
+      [span.destinationNatAddress, span.destinationNatPort],
+    ].map(([address, port]) => `${address} ${port}`);
+  const none = ` ${ABSENT}`;
+  const cases: [name: string, Partial<RecordValues>, local: string[], expected: string[]][] = [
+    ["nobody", { ...TRANSLATED, nat: Nat.NONE }, [], [none, none]],
+    ["the destination", { ...TRANSLATED, nat: Nat.ORIGINAL }, [], [none, "10.0.0.9 8080"]],
+    ["the source", { ...TRANSLATED, nat: Nat.ORIGINAL }, ["10.96.0.10"], ["10.0.0.9 8080", none]],
+    ["behind it", { ...BEHIND, nat: Nat.TRANSLATED }, [], [none, "10.96.0.10 80"]],
+    [
+      "another port only",
+      { ...TRANSLATED, nat: Nat.ORIGINAL, natAddresses: ["10.0.0.1", "10.96.0.10"] },
+      [],
+      [none, "10.96.0.10 8080"],
+    ],
+    ["no ports", { ...TRANSLATED, nat: Nat.ORIGINAL, protocol: 47 }, [], [none, `10.0.0.9 ${ABSENT}`]],
+  ];
+  for (const [name, change, local, expected] of cases) {
+    await t.step(name, () => assert.deepEqual(other(build(change, { local })), expected));
+  }
+});
+
+Deno.test("SpanBuilder.build() knows from the tracked connection who began", () => {
+  const tracked = { ...NO_EVIDENCE, nat: Nat.ORIGINAL, natFrom: 1 as const };
+  assert.equal(ends(build({ ...tracked, firstFrom: 0 })), CLIENT_SIDE);
+  assert.equal(ends(build({ ...tracked, firstFrom: 0 }, { local: [A] })), SERVER_SIDE);
+});
+
+Deno.test("SpanBuilder.build() asks who listens, about this host's ends only", async (t) => {
+  const cases: [name: string, Partial<RecordValues>, local: string[], listening: string[], expected: string][] = [
+    ["the server", {}, [A], [`6 ${A} 5000`], SERVER_SIDE],
+    ["another address", {}, [A], [`6 ${B} 5000`], UNKNOWN],
+    ["another protocol", {}, [A], [`17 ${A} 5000`], UNKNOWN],
+    ["an end of another host", {}, [A], [`6 ${B} 6000`], UNKNOWN],
+    ["both ends", {}, [A, B], [`6 ${A} 5000`, `6 ${B} 6000`], UNKNOWN],
+    ["one of both ends", {}, [A, B], [`6 ${B} 6000`], `${A} > ${B} CLIENT forward`],
+    ["UDP", { protocol: Protocol.UDP }, [A], [`17 ${A} 5000`], SERVER_SIDE],
+    ["no ports", { protocol: 47 }, [A], [`47 ${A} 5000`], UNKNOWN],
+    ["weaker than a SYN", { synFrom: 0 }, [A], [`6 ${A} 5000`], `${A} > ${B} CLIENT forward`],
+  ];
+  for (const [name, change, local, listening, expected] of cases) {
+    await t.step(name, () => {
+      const host = {
+        interface: () => undefined,
+        isLocal: (address: string) => local.includes(address),
+        listens: (...socket: [number, string, number]) => listening.includes(socket.join(" ")),
+      };
+      const made = new SpanBuilder({ seed: 0, traceIdTimeoutMs: 1000, capacity: 4, host });
+      assert.equal(ends(made.build(flowRecord({ ...NO_EVIDENCE, firstFrom: 0, ...change }))), expected);
+    });
+  }
+});
+
+Deno.test("SpanBuilder.describe() tells all but the name, the times and the ids, which finish() adds", () => {
+  const made = builder({ local: [A] });
+  const record = flowRecord();
+  const whole = structuredClone(build({}, { local: [A] }));
+  const { name, communityId, traceId, startNs, endNs, spanId: _, ...described } = whole;
+  const { spanId, ...before } = structuredClone(made.describe(record));
+  assert.deepEqual(before, {
+    ...described,
+    ...{ name: "", communityId: "", traceId: new Uint8Array(16), startNs: { lo: 0, hi: 0 }, endNs: { lo: 0, hi: 0 } },
+  });
+  assert.deepEqual(spanId, new Uint8Array(8));
+  made.finish(record);
+  const { spanId: ownId, ...after } = structuredClone(made.describe(record));
+  assert.deepEqual(after, { ...described, name, communityId, traceId, startNs, endNs });
+  assert.notDeepEqual(ownId, new Uint8Array(8));
+});
+
 Deno.test("SpanBuilder.build() copies times to the nanosecond and the reason", () => {
   const { startNs, endNs } = recordValues();
   const span = build({ endReasonCode: 5 });
   assert.deepEqual([joinNs(span.startNs), joinNs(span.endNs), span.endReason], [startNs, endNs, "lack_of_resources"]);
-  assert.throws(() => build({ endReasonCode: 0 }), RangeError);
+  assert.equal(build({ endReasonCode: 0 }).endReason, "unknown");
 });
 
 Deno.test("SpanBuilder.build() leaves nothing of the flow before in its one object", () => {
   const made = builder({ local: [A], interfaces: { 2: { name: "eth0", mac: "02:00:00:00:00:02" } } });
-  const udp: Partial<RecordValues> = { protocol: Protocol.UDP, slot: 1, ifindex: [7, 7], tcpFlags: [0, 0] };
+  const udp: Partial<RecordValues> = { protocol: Protocol.UDP, slot: 1, hook: [14, 14], tcpFlags: [0, 0] };
   const fresh = { ...build(udp, { local: [A] }) };
-  const tcp = made.build(flowRecord({ ifindex: [2, 3] }));
+  const tcp = made.build(flowRecord({ hook: [4, 6] }));
   const span = made.build(flowRecord(udp));
   assert.equal(span, tcp, "one object");
   assert.deepEqual({ ...span, spanId: 0 }, { ...fresh, spanId: 0 });

@@ -42,6 +42,13 @@ export function pollLimits(span: SpanTimeouts): PollLimits {
   };
 }
 
+/** Time from the first packet of a window to its record, at most: it may fill up, and then be silent. */
+export function longestWindowMs(span: SpanTimeouts): number {
+  const { maxRecordIntervalMs, genericTimeoutMs, icmpTimeoutMs, tcpTimeoutMs, udpTimeoutMs } = span;
+  const ends = [span.tcpFinTimeoutMs, span.tcpRstTimeoutMs];
+  return maxRecordIntervalMs + Math.max(genericTimeoutMs, icmpTimeoutMs, tcpTimeoutMs, udpTimeoutMs, ...ends);
+}
+
 function limit(ms: number): number {
   return Math.min(Math.max(Math.round(ms), 1), MAX_LIMIT_MS);
 }

@@ -29,7 +29,10 @@ export const instrumentSettings = group("Which network interfaces are watched, a
       { emptyIsDefault: true },
     ),
   ),
-  auto_discover_interfaces: bool(true, "Whether interfaces that appear later are watched as well."),
+  auto_discover_interfaces: bool(
+    true,
+    "Whether interfaces are followed as they appear, go and get other names; without, they are looked at once.",
+  ),
   tc_priority: integer(1, "Priority of the filter on kernels before 6.6, where the clsact hook is used.", {
     min: 1,
     max: 32767,
@@ -41,7 +44,7 @@ export const instrumentSettings = group("Which network interfaces are watched, a
   ),
   network_namespace: text(
     "auto",
-    "Where interfaces are looked for: auto, self, host, or the path of a network namespace.",
+    "Where interfaces are looked for: self, host, the path of a network namespace, or auto: in a pod the host's, else its own.",
     {
       what: `"auto", "self", "host" or a path`,
       check: checkNamespace,

@@ -8,6 +8,8 @@ export interface HealthCheck {
   readonly name: string;
   /** Probes that fail when this check does; with none it is only shown. */
   readonly kinds: readonly Probe[];
+  /** Whether there is such a thing now; yes, when left out. */
+  isShown?(): boolean;
   /** How it is now; cheap, because probes come every few seconds. An exception counts as not ok. */
   check(): HealthState;
 }
@@ -47,7 +49,7 @@ export class HealthServer {
     return this.#http.port;
   }
 
-  /** @throws {Error} when the address can't be had. */
+  /** Begins to listen, now or as soon as the address can be had. */
   start(): void {
     this.#http.start();
   }
@@ -55,6 +57,11 @@ export class HealthServer {
   /** The start is done: from now on the checks decide. */
   markStarted(): void {
     this.#started = true;
+  }
+
+  /** Listens elsewhere. @throws {Error} when the address can't be had; the old one is kept. */
+  move(to: { listenAddress: string; port: number }, budgetMs: number): Promise<void> {
+    return this.#http.move(to, budgetMs);
   }
 
   /** Ends within `budgetMs`. */
@@ -70,6 +77,7 @@ export class HealthServer {
     let ok = this.#started;
     if (!ok) checks.startup = { status: statusOf(false), detail: "starting" };
     for (const check of this.#checks) {
+      if (check.isShown?.() === false) continue;
       const state = stateOf(check);
       checks[check.name] = { status: statusOf(state.ok), detail: state.detail };
       if (!state.ok && check.kinds.includes(probe)) ok = false;

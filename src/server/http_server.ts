@@ -10,15 +10,20 @@ export interface ListenOptions {
   /** Name of the configuration group, such as `api`, for error messages. */
   setting: string;
   logger: Logger;
+  /** Time between two tries to listen; for tests. */
+  retryMs?: number;
 }
+
+const RETRY_MS = 5000;
 
 type Handler = (request: Request) => Response | Promise<Response>;
 
 /** One HTTP server that reads nothing but GET and HEAD. */
 export class HttpServer {
-  readonly #options: ListenOptions;
+  #options: ListenOptions;
   readonly #handler: Handler;
   #server?: Deno.HttpServer<Deno.NetAddr>;
+  #retry?: ReturnType<typeof setInterval>;
 
   constructor(options: ListenOptions, handler: Handler) {
     this.#options = options;
@@ -30,13 +35,44 @@ export class HttpServer {
     return this.#server?.addr.port;
   }
 
-  /** Begins to listen. @throws {Error} that says what to do when the address can't be had. */
+  /** Begins to listen. An address that can't be had is told of, with what to do, and tried again until `stop()`. */
   start(): void {
+    const problem = this.#listen();
+    if (problem === undefined) return;
+    const { logger, setting, retryMs = RETRY_MS } = this.#options;
+    logger.error("cannot_listen", `${problem}; the agent goes on without it and tries again`, { server: setting });
+    this.#retry = setInterval(() => {
+      if (this.#listen() !== undefined) return;
+      clearInterval(this.#retry);
+      logger.info("listening", "the address is free now", { server: setting });
+    }, retryMs);
+  }
+
+  /**
+   * Listens at another address, and then no longer at the old one.
+   * @throws {Error} that says what to do when the new address can't be had; the old one is kept.
+   */
+  async move(to: { listenAddress: string; port: number }, budgetMs: number): Promise<void> {
+    const [before, old] = [this.#options, this.#server];
+    this.#options = { ...before, ...to };
+    let problem = this.#listen();
+    // Its own port on another address may be in its own way.
+    const isInTheWay = problem !== undefined && old?.addr.port === to.port;
+    if (old && (problem === undefined || isInTheWay)) await end(old, budgetMs);
+    if (isInTheWay) problem = this.#listen();
+    if (problem === undefined) return clearInterval(this.#retry);
+    this.#options = before;
+    if (isInTheWay) this.#listen();
+    throw new Error(problem);
+  }
+
+  /** What is wrong, when it can't listen. */
+  #listen(): string | undefined {
     const { listenAddress: hostname, port } = this.#options;
     try {
       this.#server = Deno.serve({ hostname, port, onListen: () => {} }, this.#answer);
     } catch (error) {
-      throw new Error(cannotListen(this.#options, error), { cause: error });
+      return cannotListen(this.#options, error);
     }
   }
 
@@ -45,16 +81,11 @@ export class HttpServer {
    * the process (Deno can't abort a server that is shutting down). Safe to call more than once.
    */
   async stop(budgetMs: number): Promise<void> {
+    clearInterval(this.#retry);
     const server = this.#server;
     if (server === undefined) return;
     this.#server = undefined;
-    const { promise: timeout, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => {
-      server.unref();
-      resolve();
-    }, budgetMs);
-    await Promise.race([server.shutdown(), timeout]);
-    clearTimeout(timer);
+    await end(server, budgetMs);
   }
 
   #answer = async (request: Request): Promise<Response> => {
@@ -75,6 +106,16 @@ export class HttpServer {
       return new Response("internal error, see the log\n", { status: 500 });
     }
   }
+}
+
+async function end(server: Deno.HttpServer, budgetMs: number): Promise<void> {
+  const { promise: timeout, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => {
+    server.unref();
+    resolve();
+  }, budgetMs);
+  await Promise.race([server.shutdown(), timeout]);
+  clearTimeout(timer);
 }
 
 /** The answer to a path that is not served: 404 and the list of those that are. */

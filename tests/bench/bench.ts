@@ -7,28 +7,34 @@
 
 import { parseArgs } from "node:util";
 import { Agent, Instance, prepareBpffs, type Usage } from "../harness/agent.ts";
-import { watch } from "../harness/agent_config.ts";
+import { type Protocol, watch } from "../harness/agent_config.ts";
+import { Authority } from "../harness/certificates.ts";
 import { Collector } from "../harness/collector.ts";
-import { Network } from "../harness/netns.ts";
 import { run } from "../harness/process.ts";
+import { DESTINATIONS, FIRST_DESTINATION, quietNetwork } from "../harness/quiet.ts";
 import { attachedPrograms, programStatistics } from "../harness/programs.ts";
 import { type NewFlows, Traffic } from "../harness/traffic.ts";
 import { sleep } from "../harness/wait.ts";
+import { type Charged, ControlGroup, type Limits } from "./limits.ts";
+import { withProgramStatistics } from "./statistics.ts";
 import { formatTable, type Row } from "./table.ts";
 
 const PORT = 7000;
-/** Destination addresses that the sender uses with one port before it takes the next. */
-const ADDRESSES = 65_536;
-const DESTINATIONS = "10.88.0.0/16";
-const STATISTICS = "kernel.bpf_stats_enabled";
 /** An agent that has exported nothing for this long, on top of its idle timeout, will not export more. */
 const PATIENCE_MS = 15_000;
+
+const PROTOCOLS = ["grpc", "http_binary", "http_json"] as const satisfies readonly Protocol[];
 
 interface Options {
   rates: number[];
   seconds: number;
   udpTimeoutSeconds: number;
-  protocol: "grpc" | "http_binary";
+  protocol: Protocol;
+  compression: string;
+  /** Encrypted, with a private authority. */
+  tls: boolean;
+  /** Those of a container. */
+  limits?: Limits;
 }
 
 interface Measured {
@@ -38,19 +44,7 @@ interface Measured {
   before: Usage;
   after: Usage;
   kernel: { runs: number; nanoseconds: number };
-}
-
-/** A veth pair on which nothing is sent but the benchmark's packets. */
-async function quietNetwork(): Promise<Network> {
-  const network = await Network.create();
-  const { left, right } = network;
-  for (const { namespace, interfaceName } of [left, right]) {
-    await namespace.run(["sysctl", "-qw", `net.ipv6.conf.${interfaceName}.disable_ipv6=1`]);
-  }
-  await left.namespace.run(["ip", "route", "add", DESTINATIONS, "via", right.ipv4]);
-  await right.namespace.run(["ip", "route", "add", "local", DESTINATIONS, "dev", "lo"]);
-  await network.untilQuiet();
-  return network;
+  charged?: Charged;
 }
 
 /** Waits until the Collector has `wanted` spans or nothing more comes, and returns its count. */
@@ -68,37 +62,42 @@ async function drain(collector: Collector, wanted: number, patienceMs: number): 
 async function measure(traffic: Traffic, rate: number, options: Options): Promise<Measured> {
   await using network = await quietNetwork();
   const { left, right } = network;
-  await using collector = await Collector.start("nop");
+  await using authority = await Authority.create();
+  const tls = options.tls ? await authority.issue("collector", "IP:127.0.0.1") : undefined;
+  await using collector = await Collector.start("nop", { tls });
   await using instance = new Instance();
+  const limits = { compression: options.compression, ...(tls ? { tls: { ca_cert: authority.cert } } : {}) };
   const endpoint = options.protocol === "grpc" ? collector.grpcEndpoint : collector.httpEndpoint;
   const settings = {
     watch: watch(left),
-    otlp: { endpoint, protocol: options.protocol },
+    otlp: { endpoint, protocol: options.protocol, limits },
     span: { udp_timeout: `${options.udpTimeoutSeconds}s` },
     // The product's defaults.
     capacity: 100_000,
     pollInterval: "5s",
     maxBatchInterval: "5s",
   };
-  await using agent = await Agent.start(settings, { instance: instance.name });
-  const ports = Math.ceil(rate * options.seconds / ADDRESSES);
+  await using group = options.limits && await ControlGroup.create(options.limits);
+  await using agent = await Agent.start(settings, { instance: instance.name, wrap: group?.wrap });
+  const ports = Math.ceil(rate * options.seconds / DESTINATIONS);
   await using _sink = await traffic.sink(right.namespace, PORT, ports);
   const { ingress, egress } = await attachedPrograms(traffic, left);
 
   const before = await agent.usage();
-  const flows = { to: DESTINATIONS.split("/")[0], port: PORT, "source-port": 20_000 };
+  const flows = { to: FIRST_DESTINATION, port: PORT, "source-port": 20_000 };
   const sent = await traffic.newFlows(left.namespace, { ...flows, rate, seconds: options.seconds });
   await drain(collector, sent.flows, options.udpTimeoutSeconds * 1000 + PATIENCE_MS);
   const after = await agent.usage();
   const kernel = await programStatistics([...ingress, ...egress]);
   const delivered = (await agent.metrics()).sum(/^mermin_export_flow_spans_total\{.*status="ok"/);
+  const charged = await group?.charged();
   const code = await agent.stop();
   if (code !== 0) throw new Error(`The agent ended with ${code}:\n${agent.process.output}`);
   // The flush at the end may bring more than the agent had delivered while it ran.
-  return { sent, out: await collector.acceptedSpans(), delivered, before, after, kernel };
+  return { sent, out: await collector.acceptedSpans(), delivered, before, after, kernel, charged };
 }
 
-function toRow(rate: number, { sent, out, delivered, before, after, kernel }: Measured): Row {
+function toRow(rate: number, { sent, out, delivered, before, after, kernel, charged }: Measured): Row {
   const cpuSeconds = after.cpuSeconds - before.cpuSeconds;
   return {
     "asked/s": String(rate),
@@ -111,18 +110,11 @@ function toRow(rate: number, { sent, out, delivered, before, after, kernel }: Me
     "us/flow": (cpuSeconds * 1e6 / sent.flows).toFixed(1),
     "peak RSS MiB": (after.peakRssBytes / 2 ** 20).toFixed(0),
     "kernel ns/packet": (kernel.nanoseconds / Math.max(kernel.runs, 1)).toFixed(0),
+    ...(charged && {
+      "charged MiB": charged.peakMib.toFixed(0),
+      "throttled %": (charged.throttled * 100).toFixed(0),
+    }),
   };
-}
-
-/** Runs `body` while the kernel measures its BPF programs, which costs a little for each packet. */
-async function withProgramStatistics<T>(body: () => Promise<T>): Promise<T> {
-  const old = (await run(["sysctl", "-n", STATISTICS])).trim();
-  await run(["sysctl", "-qw", `${STATISTICS}=1`]);
-  try {
-    return await body();
-  } finally {
-    await run(["sysctl", "-qw", `${STATISTICS}=${old}`]);
-  }
 }
 
 function readOptions(args: string[]): Options {
@@ -133,22 +125,29 @@ function readOptions(args: string[]): Options {
       "seconds": { type: "string", default: "20" },
       "udp-timeout": { type: "string", default: "10" },
       "protocol": { type: "string", default: "grpc" },
+      "compression": { type: "string", default: "none" },
+      "tls": { type: "boolean", default: false },
+      // Cores and MiB, such as 0.5,256.
+      "limits": { type: "string" },
     },
   });
-  const { protocol } = values;
-  if (protocol !== "grpc" && protocol !== "http_binary") {
-    throw new RangeError(`--protocol ${protocol}: use grpc or http_binary`);
-  }
+  const { protocol, compression, tls } = values;
+  if (!isProtocol(protocol)) throw new RangeError(`--protocol ${protocol}: use ${PROTOCOLS.join(", ")}`);
   const rates = values.rates.split(",").map(Number);
-  return { rates, seconds: Number(values.seconds), udpTimeoutSeconds: Number(values["udp-timeout"]), protocol };
+  const udpTimeoutSeconds = Number(values["udp-timeout"]);
+  const [cpu, memoryMib] = values.limits?.split(",").map(Number) ?? [];
+  const limits = values.limits === undefined ? undefined : { cpu, memoryMib };
+  return { rates, seconds: Number(values.seconds), udpTimeoutSeconds, protocol, compression, tls, limits };
+}
+
+function isProtocol(text: string): text is Protocol {
+  return (PROTOCOLS as readonly string[]).includes(text);
 }
 
 async function main(args: string[]): Promise<void> {
   const options = readOptions(args);
-  const { rates, seconds, udpTimeoutSeconds, protocol } = options;
-  console.log(
-    `$ deno task bench --rates ${rates} --seconds ${seconds} --udp-timeout ${udpTimeoutSeconds} --protocol ${protocol}`,
-  );
+  const { rates } = options;
+  console.log(`$ deno task bench ${args.join(" ")}`);
   const kernel = (await run(["uname", "-rm"])).trim();
   console.log(`Linux ${kernel}, ${navigator.hardwareConcurrency} CPUs; aims: lost 0, us/flow < 15, peak RSS < 120 MiB`);
   await prepareBpffs();
@@ -156,7 +155,7 @@ async function main(args: string[]): Promise<void> {
   await withProgramStatistics(async () => {
     const rows: Row[] = [];
     for (const rate of rates) {
-      console.log(`${rate} new flows/s for ${seconds} s …`);
+      console.log(`${rate} new flows/s for ${options.seconds} s …`);
       rows.push(toRow(rate, await measure(traffic, rate, options)));
     }
     console.log(formatTable(rows));

@@ -3,20 +3,22 @@
 import { deepEqual, equal } from "node:assert/strict";
 import type { FlowSpan, U64 } from "../../src/flow/span.ts";
 import { OtlpExporter } from "../../src/export/otlp/mod.ts";
-import { attributesOf, FakeLogger, flowSpan, randomFlowSpan, seededRandom, setNs } from "../../src/export/testing.ts";
+import { otlpConfig } from "../../src/export/otlp/testing.ts";
+import {
+  attributesOf,
+  createMeasures,
+  FakeLogger,
+  flowSpan,
+  randomFlowSpan,
+  seededRandom,
+  setNs,
+} from "../../src/export/testing.ts";
 import { Collector } from "../harness/collector.ts";
 import { freePorts } from "../harness/wait.ts";
 
 const FLOWS = 1300;
 const RESOURCE = { "service.name": "mermin", "host.ip": ["10.0.0.1", "fd00::1"], "host.cpu.count": 2 };
-const LIMITS = {
-  timeoutMs: 5000,
-  maxExportTimeoutMs: 5000,
-  maxBatchSize: 512,
-  maxBatchIntervalMs: 5000,
-  maxQueueSize: 32_768,
-  headers: {},
-};
+const LIMITS = { timeoutMs: 5000, maxExportTimeoutMs: 5000 };
 
 const nanoseconds = (time: U64) => (BigInt(time.hi) << 32n) | BigInt(time.lo);
 
@@ -34,17 +36,19 @@ const expected = (span: FlowSpan) => ({
   scopeVersion: "0.1.0",
 });
 
-for (const protocol of ["grpc", "http_binary"] as const) {
-  for (const maxConcurrentExports of [1, 3]) {
-    Deno.test(`a Collector decodes every flow sent over ${protocol}, ${maxConcurrentExports} at a time`, async () => {
+for (const protocol of ["grpc", "http_binary", "http_json"] as const) {
+  for (const [maxConcurrentExports, compression] of [[1, "none"], [3, "none"], [1, "gzip"]] as const) {
+    const how = `${protocol}, ${maxConcurrentExports} at a time, compression ${compression}`;
+    Deno.test(`a Collector decodes every flow sent over ${how}`, async () => {
       await using collector = await Collector.start();
       const endpoint = protocol === "grpc" ? collector.grpcEndpoint : collector.httpEndpoint;
       const logger = new FakeLogger();
       const exporter = new OtlpExporter({
-        config: { ...LIMITS, endpoint, protocol, maxConcurrentExports },
+        config: otlpConfig({ ...LIMITS, endpoint, protocol, maxConcurrentExports, compression }),
         resource: RESOURCE,
         scope: { name: "mermin", version: "0.1.0" },
         logger,
+        measures: createMeasures(),
       });
       exporter.start();
       const random = seededRandom(42);
@@ -69,17 +73,18 @@ for (const protocol of ["grpc", "http_binary"] as const) {
   }
 }
 
-for (const protocol of ["grpc", "http_binary"] as const) {
+for (const protocol of ["grpc", "http_binary", "http_json"] as const) {
   Deno.test(`flows for a Collector that is away wait and arrive later, once, over ${protocol}`, async () => {
     await using collector = await Collector.start();
     const target = new URL(protocol === "grpc" ? collector.grpcEndpoint : collector.httpEndpoint);
     const [port] = freePorts(1);
     const logger = new FakeLogger();
     const exporter = new OtlpExporter({
-      config: { ...LIMITS, endpoint: `http://127.0.0.1:${port}`, protocol, maxConcurrentExports: 1 },
+      config: otlpConfig({ ...LIMITS, endpoint: `http://127.0.0.1:${port}`, protocol }),
       resource: RESOURCE,
       scope: { name: "mermin", version: "0.1.0" },
       logger,
+      measures: createMeasures(),
     });
     const sendSome = async (timeoutMs: number) => {
       for (let i = 0; i < 600; i++) exporter.export(flowSpan());
@@ -97,13 +102,49 @@ for (const protocol of ["grpc", "http_binary"] as const) {
       await exporter.stop();
     }
     deepEqual(exporter.stats.lost, {});
-    deepEqual(logger.lines, ["warn export_failing", "info export_recovered"]);
+    deepEqual(logger.lines, ["error export_failing", "info export_recovered"]);
     equal((await collector.stop()).length, 1800);
+  });
+}
+
+for (const maxConcurrentExports of [1, 4]) {
+  Deno.test(`a Collector that ends its connections every 50 ms gets every flow once, ${maxConcurrentExports} at a time`, async () => {
+    await using collector = await Collector.start("file", { maxConnectionAge: "50ms" });
+    const [port] = freePorts(1);
+    await using road = new Forwarder(port, Number(new URL(collector.grpcEndpoint).port));
+    const logger = new FakeLogger();
+    const exporter = new OtlpExporter({
+      config: otlpConfig({ ...LIMITS, endpoint: `http://127.0.0.1:${port}`, maxConcurrentExports, maxBatchSize: 100 }),
+      resource: RESOURCE,
+      scope: { name: "mermin", version: "0.1.0" },
+      logger,
+      measures: createMeasures(),
+    });
+    exporter.start();
+    const sent = new Set<string>();
+    while (road.accepted < 20) {
+      for (let i = 0; i < FLOWS; i++) {
+        const span = flowSpan();
+        crypto.getRandomValues(span.spanId);
+        sent.add(span.spanId.toHex());
+        exporter.export(span);
+      }
+      await exporter.flush(performance.now() + 20_000);
+    }
+    await exporter.stop();
+    deepEqual(
+      [exporter.stats.delivered, exporter.stats.lost, exporter.stats.retries],
+      [sent.size, {}, 0],
+      logger.lines.join(),
+    );
+    const received = (await collector.stop()).map(({ spanId }) => spanId);
+    deepEqual([received.length, new Set(received)], [sent.size, sent]);
   });
 }
 
 /** Passes TCP connections on to another port of this host until it is disposed of. */
 class Forwarder implements AsyncDisposable {
+  accepted = 0;
   readonly #listener: Deno.TcpListener;
   readonly #connections = new Set<Deno.TcpConn>();
   readonly #accepting: Promise<void>;
@@ -116,11 +157,13 @@ class Forwarder implements AsyncDisposable {
   async #accept(targetPort: number): Promise<void> {
     const pipes: Promise<unknown>[] = [];
     for await (const near of this.#listener) {
+      this.accepted++;
       const far = await Deno.connect({ hostname: "127.0.0.1", port: targetPort });
       this.#connections.add(near).add(far);
-      pipes.push(near.readable.pipeTo(far.writable), far.readable.pipeTo(near.writable));
+      // Whoever ends a connection ends both pipes, one of them with an error.
+      pipes.push(Promise.allSettled([near.readable.pipeTo(far.writable), far.readable.pipeTo(near.writable)]));
     }
-    await Promise.allSettled(pipes);
+    await Promise.all(pipes);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -12,11 +12,20 @@ export type SpanSetting =
   | "udp_timeout"
   | "trace_id_timeout";
 
+/** More settings of `otlp` by name: numbers, durations, groups. */
+export type OtlpLimits = Record<string, string | number | Record<string, string>>;
+
+export type Protocol = "grpc" | "http_binary" | "http_json";
+
 /** What a test wants of its agent; the rest has the product's defaults. */
 export interface AgentSettings {
-  /** The interface to watch, in its namespace. */
-  watch: { interfaceName: string; namespacePath: string };
-  otlp?: { endpoint: string; protocol: "grpc" | "http_binary" };
+  /** The interface to watch, in its namespace, and patterns of more. */
+  watch: { interfaceName: string; namespacePath: string; patterns?: string[] };
+  otlp?: {
+    endpoint: string;
+    protocol: Protocol;
+    limits?: OtlpLimits;
+  };
   /** Durations such as `2s`. */
   span?: Partial<Record<SpanSetting, string>>;
   /** Entries of the kernel's flow table. */
@@ -27,10 +36,13 @@ export interface AgentSettings {
   maxBatchInterval?: string;
   /** Of clsact filters. */
   tcPriority?: number;
+  tcxOrder?: "first" | "last";
   /** More HCL, at the end. */
   extra?: string;
   apiPort?: number;
   metricsPort?: number;
+  /** More settings of `metrics`. */
+  metricsExtra?: string;
 }
 
 /** Watches one end of a test's network. */
@@ -48,6 +60,7 @@ export "traces" {
     endpoint = "${otlp.endpoint}"
     protocol = "${otlp.protocol}"
     max_batch_interval = "${settings.maxBatchInterval ?? "200ms"}"
+${Object.entries(otlp.limits ?? {}).map(([name, value]) => `    ${name} = ${JSON.stringify(value)}`).join("\n")}
   }
 }`
     : "";
@@ -57,9 +70,10 @@ log_format = "text"
 on_exit = "${onExit}"
 
 discovery "instrument" {
-  interfaces = ["${settings.watch.interfaceName}"]
+  interfaces = ${JSON.stringify([settings.watch.interfaceName, ...settings.watch.patterns ?? []])}
   network_namespace = "${settings.watch.namespacePath}"
   tc_priority = ${settings.tcPriority ?? 1}
+  tcx_order = "${settings.tcxOrder ?? "first"}"
 }
 
 pipeline {
@@ -80,6 +94,7 @@ api {
 metrics {
   listen_address = "127.0.0.1"
   port = ${settings.metricsPort}
+  ${settings.metricsExtra ?? ""}
 }
 ${settings.extra ?? ""}
 `;

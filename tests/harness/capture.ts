@@ -18,7 +18,7 @@ export class Capture implements AsyncDisposable {
   static async start(end: End): Promise<Capture> {
     const directory = await Deno.makeTempDir({ prefix: "mermin-capture-" });
     const command = ["tcpdump", "-n", "-i", end.interfaceName, "-w", `${directory}/packets.pcap`, "-U"];
-    const limits = ["-s", String(SNAPLEN_BYTES), "-B", String(BUFFER_KIB), "-Z", "root"];
+    const limits = ["--time-stamp-precision=nano", "-s", String(SNAPLEN_BYTES), "-B", String(BUFFER_KIB), "-Z", "root"];
     const capture = new Capture(end.namespace.start([...command, ...limits]), directory);
     try {
       await capture.process.waitForLine(/listening on/);

@@ -1,6 +1,6 @@
 /** Per flow and direction: what tcpdump saw, what the spans say, and how they differ. */
 
-import type { FiveTuple, Packet } from "./pcap.ts";
+import type { CountedPacket, FiveTuple } from "./pcap.ts";
 import type { SpanRecord } from "./otlp_json.ts";
 
 export interface Count {
@@ -34,7 +34,7 @@ function bothWays(pairs: [number, number][]): Map<number, number> {
 }
 
 /** Sums packets by conversation; both directions are one flow, apart from ICMP types that have no counterpart. */
-export function countFlows(packets: Iterable<Packet>): FlowCount[] {
+export function countFlows(packets: Iterable<CountedPacket>): FlowCount[] {
   const flows = new Map<string, FlowCount>();
   for (const packet of packets) {
     const { protocol, sourceAddress, destinationAddress } = packet;
@@ -58,8 +58,9 @@ export function countFlows(packets: Iterable<Packet>): FlowCount[] {
   return [...flows.values()];
 }
 
-function newFlow(packet: Packet): FlowCount {
-  const { bytes: _, ...tuple } = packet;
+function newFlow(packet: CountedPacket): FlowCount {
+  const { protocol, sourceAddress, sourcePort, destinationAddress, destinationPort } = packet;
+  const tuple = { protocol, sourceAddress, sourcePort, destinationAddress, destinationPort };
   return { tuple, forward: { packets: 0, bytes: 0 }, reverse: { packets: 0, bytes: 0 } };
 }
 

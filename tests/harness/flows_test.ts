@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { compareFlows, countFlows, type IdentifiedFlow } from "./flows.ts";
 import type { Attributes, SpanRecord } from "./otlp_json.ts";
-import type { Packet } from "./pcap.ts";
+import type { CountedPacket } from "./pcap.ts";
 
-function packet(change: Partial<Packet> = {}): Packet {
+function packet(change: Partial<CountedPacket> = {}): CountedPacket {
   const tuple = { protocol: 17, sourceAddress: "10.77.0.2", sourcePort: 4000 };
   return { ...tuple, destinationAddress: "10.77.0.1", destinationPort: 53, bytes: 60, ...change };
 }
 
-function answer({ sourceAddress, sourcePort, destinationAddress, destinationPort, ...rest }: Packet): Packet {
+function answer(
+  { sourceAddress, sourcePort, destinationAddress, destinationPort, ...rest }: CountedPacket,
+): CountedPacket {
   return {
     ...rest,
     sourceAddress: destinationAddress,

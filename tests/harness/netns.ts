@@ -91,6 +91,14 @@ export class Network implements AsyncDisposable {
     await Promise.all([configure(left, right), configure(right, left)]);
   }
 
+  /** From then on nothing is sent but the test's packets, by IPv4: what listens to multicast reports it for seconds. */
+  async silence(): Promise<void> {
+    for (const { namespace, interfaceName } of [this.left, this.right]) {
+      await namespace.run(["sysctl", "-qw", `net.ipv6.conf.${interfaceName}.disable_ipv6=1`]);
+    }
+    await this.untilQuiet();
+  }
+
   /** Resolves when no packet has passed for a while: the last FIN and the last ICMP error are through. */
   untilQuiet(quietMs?: number): Promise<void> {
     const read = async () => JSON.stringify(await counters(this.left));

@@ -9,12 +9,31 @@ export interface FiveTuple {
   destinationPort: number;
 }
 
-/** One captured IP packet; `bytes` is the length of the whole frame on the wire. */
-export interface Packet extends FiveTuple {
+/** What a flow counts of a packet; `bytes` is the length of the whole frame on the wire. */
+export interface CountedPacket extends FiveTuple {
   bytes: number;
 }
 
-const MAGICS = new Set([0xa1b2c3d4, 0xa1b23c4d]);
+/** One captured IP packet. */
+export interface Packet extends CountedPacket {
+  /** When it was captured, since the Unix epoch. */
+  timeNs: bigint;
+  /** TTL or hop limit. */
+  ttl: number;
+  /** DSCP and ECN. */
+  trafficClass: number;
+  /** 0 for IPv4. */
+  flowLabel: number;
+  /** The innermost 802.1Q tag. */
+  vlan?: number;
+  tcp?: { flags: number; sequence: number; acknowledgement: number; payload: number };
+}
+
+/** What stands between the Ethernet and the transport header. */
+type Layers = Omit<Packet, "bytes" | "timeNs">;
+
+/** Nanoseconds of the fractional part of the time, by the file's magic number. */
+const FRACTION_NS = new Map([[0xa1b2c3d4, 1000n], [0xa1b23c4d, 1n]]);
 const LINKTYPE_ETHERNET = 1;
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
@@ -24,6 +43,7 @@ const EXTENSION_HEADERS = new Set([0, 43, 44, 60, 135, 139, 140]);
 const FRAGMENT_HEADER = 44;
 /** Protocols whose header starts with source and destination port: TCP, UDP, DCCP, SCTP, UDP-Lite. */
 const PORT_PROTOCOLS = new Set([6, 17, 33, 132, 136]);
+const TCP = 6;
 const ICMP = 1;
 const ICMPV6 = 58;
 
@@ -34,39 +54,50 @@ const ICMPV6 = 58;
  */
 export function* readPcap(file: Uint8Array): Generator<Packet> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (file.length < 24 || !MAGICS.has(view.getUint32(0, true)) || view.getUint32(20, true) !== LINKTYPE_ETHERNET) {
+  const fractionNs = file.length < 24 ? undefined : FRACTION_NS.get(view.getUint32(0, true));
+  if (fractionNs === undefined || view.getUint32(20, true) !== LINKTYPE_ETHERNET) {
     throw new TypeError("Cannot read the capture: it is not a little-endian Ethernet pcap file");
   }
   for (let at = 24; at + 16 <= file.length;) {
+    const timeNs = BigInt(view.getUint32(at, true)) * 1_000_000_000n +
+      BigInt(view.getUint32(at + 4, true)) * fractionNs;
     const captured = view.getUint32(at + 8, true);
     const bytes = view.getUint32(at + 12, true);
     at += 16;
-    const tuple = readFrame(new DataView(file.buffer, file.byteOffset + at, captured));
-    if (tuple) yield { ...tuple, bytes };
+    const layers = readFrame(new DataView(file.buffer, file.byteOffset + at, captured));
+    if (layers) yield { ...layers, bytes, timeNs };
     at += captured;
   }
 }
 
-function readFrame(frame: DataView): FiveTuple | undefined {
+function readFrame(frame: DataView): Layers | undefined {
   let at = 12;
-  while (VLAN_ETHERTYPES.has(frame.getUint16(at))) at += 4;
+  let tag: { vlan?: number } = {};
+  for (; VLAN_ETHERTYPES.has(frame.getUint16(at)); at += 4) tag = { vlan: frame.getUint16(at + 2) & 0xfff };
   const etherType = frame.getUint16(at);
   at += 2;
-  if (etherType === ETHERTYPE_IPV4) return readIpv4(frame, at);
-  if (etherType === ETHERTYPE_IPV6) return readIpv6(frame, at);
+  if (etherType === ETHERTYPE_IPV4) return { ...readIpv4(frame, at), ...tag };
+  if (etherType === ETHERTYPE_IPV6) return { ...readIpv6(frame, at), ...tag };
 }
 
-function readIpv4(frame: DataView, at: number): FiveTuple {
-  const payloadAt = at + (frame.getUint8(at) & 15) * 4;
+function readIpv4(frame: DataView, at: number): Layers {
+  const header = (frame.getUint8(at) & 15) * 4;
+  const payload = { at: at + header, bytes: frame.getUint16(at + 2) - header };
   const isLaterFragment = (frame.getUint16(at + 6) & 0x1fff) !== 0;
   const source = formatIpv4(frame, at + 12);
   const destination = formatIpv4(frame, at + 16);
-  return withPorts(frame, frame.getUint8(at + 9), source, destination, isLaterFragment ? undefined : payloadAt);
+  return {
+    ...withPorts(frame, frame.getUint8(at + 9), source, destination, isLaterFragment ? undefined : payload),
+    ttl: frame.getUint8(at + 8),
+    trafficClass: frame.getUint8(at + 1),
+    flowLabel: 0,
+  };
 }
 
-function readIpv6(frame: DataView, at: number): FiveTuple {
+function readIpv6(frame: DataView, at: number): Layers {
   let protocol = frame.getUint8(at + 6);
   let payloadAt = at + 40;
+  const endAt = payloadAt + frame.getUint16(at + 4);
   let isLaterFragment = false;
   while (EXTENSION_HEADERS.has(protocol) && !isLaterFragment) {
     if (protocol === FRAGMENT_HEADER) isLaterFragment = (frame.getUint16(payloadAt + 2) & 0xfff8) !== 0;
@@ -76,7 +107,13 @@ function readIpv6(frame: DataView, at: number): FiveTuple {
   }
   const source = formatIpv6(frame, at + 8);
   const destination = formatIpv6(frame, at + 24);
-  return withPorts(frame, protocol, source, destination, isLaterFragment ? undefined : payloadAt);
+  const payload = { at: payloadAt, bytes: endAt - payloadAt };
+  return {
+    ...withPorts(frame, protocol, source, destination, isLaterFragment ? undefined : payload),
+    ttl: frame.getUint8(at + 7),
+    trafficClass: frame.getUint16(at) >> 4 & 0xff,
+    flowLabel: frame.getUint32(at) & 0xfffff,
+  };
 }
 
 function withPorts(
@@ -84,16 +121,31 @@ function withPorts(
   protocol: number,
   sourceAddress: string,
   destinationAddress: string,
-  payloadAt: number | undefined,
-): FiveTuple {
-  const tuple = { protocol, sourceAddress, sourcePort: 0, destinationAddress, destinationPort: 0 };
-  if (payloadAt === undefined) return tuple;
+  payload: { at: number; bytes: number } | undefined,
+): FiveTuple & Pick<Packet, "tcp"> {
+  const tuple: FiveTuple & Pick<Packet, "tcp"> = {
+    protocol,
+    sourceAddress,
+    sourcePort: 0,
+    destinationAddress,
+    destinationPort: 0,
+  };
+  if (payload === undefined) return tuple;
+  const { at } = payload;
   if (PORT_PROTOCOLS.has(protocol)) {
-    tuple.sourcePort = frame.getUint16(payloadAt);
-    tuple.destinationPort = frame.getUint16(payloadAt + 2);
+    tuple.sourcePort = frame.getUint16(at);
+    tuple.destinationPort = frame.getUint16(at + 2);
   } else if (protocol === ICMP || protocol === ICMPV6) {
-    tuple.sourcePort = frame.getUint8(payloadAt);
-    tuple.destinationPort = frame.getUint8(payloadAt + 1);
+    tuple.sourcePort = frame.getUint8(at);
+    tuple.destinationPort = frame.getUint8(at + 1);
+  }
+  if (protocol === TCP) {
+    tuple.tcp = {
+      flags: frame.getUint8(at + 13),
+      sequence: frame.getUint32(at + 4),
+      acknowledgement: frame.getUint32(at + 8),
+      payload: payload.bytes - (frame.getUint8(at + 12) >> 4) * 4,
+    };
   }
   return tuple;
 }

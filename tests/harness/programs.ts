@@ -8,7 +8,10 @@ import type { Hooks, Traffic } from "./traffic.ts";
 export const PIN_ROOT = "/sys/fs/bpf/mermin";
 
 /** Program ids on both hooks of `end`, TCX and clsact together. */
-export async function attachedPrograms(traffic: Traffic, end: End): Promise<Hooks> {
+export async function attachedPrograms(
+  traffic: Traffic,
+  end: Pick<End, "namespace" | "interfaceName">,
+): Promise<Hooks> {
   const tcx = await traffic.hooks(end.namespace, end.interfaceName);
   const clsact = async (direction: keyof Hooks) => {
     // Without a clsact qdisc tc says so and fails.

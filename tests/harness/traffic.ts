@@ -1,6 +1,7 @@
 /** The packet maker `tests/traffic`, run inside a namespace. */
 
-import type { Namespace } from "./netns.ts";
+import type { Frame } from "./frames.ts";
+import type { End, Namespace, Network } from "./netns.ts";
 import { type Process, run } from "./process.ts";
 
 const CRATE = new URL("../traffic/", import.meta.url).pathname;
@@ -65,8 +66,37 @@ export class Traffic {
     return this.#run(namespace, "ping", options);
   }
 
+  /** Tries to connect to closed ports, one after the other. */
+  scan(namespace: Namespace, options: Options): Promise<{ open: number; refused: number }> {
+    return this.#run(namespace, "scan", options);
+  }
+
+  /** Sends frames made by the test; they leave in the order of their times, from the ends of `network`. */
+  async play({ left, right }: Network, frames: Frame[]): Promise<void> {
+    const from = ({ namespace, interfaceName }: End) => `${namespace.path}:${interfaceName}`;
+    const placed = frames.map((frame) => ({ ...frame, place: frame.from === "left" ? 0 : 1 }));
+    await this.playAt(left.namespace, [from(left), from(right)], placed);
+  }
+
+  /** The same from any places, `NAMESPACE_PATH:INTERFACE`, which frames name by number. */
+  async playAt(
+    namespace: Namespace,
+    places: string[],
+    frames: { place: number; atMs: number; bytes: Uint8Array }[],
+  ): Promise<void> {
+    const lines = frames.toSorted((a, b) => a.atMs - b.atMs)
+      .map(({ place, atMs, bytes }) => `${place} ${atMs} ${bytes.toHex()}\n`);
+    await namespace.run(this.#command("play", { places: places.join(",") }), lines.join(""));
+  }
+
   hooks(namespace: Namespace, interfaceName: string): Promise<Hooks> {
     return this.#run(namespace, "hooks", { interface: interfaceName });
+  }
+
+  /** Steps the wall clock of this machine for `holdMs`; resolves when it is right again. */
+  async stepClock(namespace: Namespace, seconds: number, holdMs: number): Promise<void> {
+    // Not a `Process`: that would be killed with the test, and the clock would stay wrong.
+    await namespace.run(this.#command("clock", { seconds, "hold-ms": holdMs }));
   }
 
   /** Starts the answering side of `converse`; resolves when it listens. */

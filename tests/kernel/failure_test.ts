@@ -1,8 +1,7 @@
 /** What goes wrong on a user's machine: each message says what to do, each exit code is the documented one. */
 
 import assert from "node:assert/strict";
-import { dirname } from "node:path";
-import { Agent, agentPath, Instance, prepareBpffs } from "../harness/agent.ts";
+import { Agent, agentPath, Instance, prepareBpffs, PublicCopy } from "../harness/agent.ts";
 import { type AgentSettings, watch } from "../harness/agent_config.ts";
 import { Network } from "../harness/netns.ts";
 import { run, tryRun } from "../harness/process.ts";
@@ -23,65 +22,29 @@ const CAP_SYS_RESOURCE = 24n;
 /** Which is no message. */
 const STACK_TRACE = /^\s+at .*\.(ts|js):\d+/m;
 
-/** The built agent with its Deno, where every user can read it; there is a space in the path. */
-class PublicCopy implements AsyncDisposable {
-  readonly path: string;
-  private constructor(readonly directory: string) {
-    this.path = `${directory}/bin/mermin`;
-  }
-
-  static async create(): Promise<PublicCopy> {
-    const directory = await Deno.makeTempDir({ prefix: "mermin public-" });
-    const copy = new PublicCopy(directory);
-    await run(["cp", "-rL", dirname(agentPath()), `${directory}/bin`]);
-    // The launcher prefers a Deno beside it.
-    await run(["cp", Deno.execPath(), `${directory}/bin/deno`]);
-    await Deno.mkdir(`${directory}/cache`);
-    await Deno.chmod(`${directory}/cache`, 0o777);
-    await Deno.chmod(directory, 0o755);
-    return copy;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.directory, { recursive: true });
-  }
-}
-
 const fatal: {
   name: string;
-  settings?: (takenPort: number) => Partial<AgentSettings>;
+  settings: Partial<AgentSettings>;
   code: number;
-  says: (takenPort: number) => RegExp[];
+  says: RegExp[];
 }[] = [
   {
     name: "a misspelt setting",
-    settings: () => ({ span: { tcp_timout: "5s" } as AgentSettings["span"] }),
+    settings: { span: { tcp_timout: "5s" } as AgentSettings["span"] },
     code: 2,
-    says: () => [/agent\.hcl:\d+:\d+/, /tcp_timout/, /tcp_timeout/],
+    says: [/agent\.hcl:\d+:\d+/, /tcp_timout/, /tcp_timeout/],
   },
   {
     name: "a wrong value",
-    settings: () => ({ pollInterval: "soon" }),
+    settings: { pollInterval: "soon" },
     code: 2,
-    says: () => [/agent\.hcl:\d+:\d+/, /pipeline\.flow_producer\.flow_store_poll_interval/, /soon/],
+    says: [/agent\.hcl:\d+:\d+/, /pipeline\.flow_producer\.flow_store_poll_interval/, /soon/],
   },
   {
     name: "a file that is no HCL",
-    settings: () => ({ extra: "span {" }),
+    settings: { extra: "span {" },
     code: 2,
-    says: () => [/agent\.hcl:\d+:\d+/],
-  },
-  {
-    name: "a taken health port",
-    settings: (apiPort) => ({ apiPort }),
-    code: 1,
-    says: (port) => [/api/, /port/, new RegExp(String(port))],
-  },
-  {
-    name: "a taken metrics port",
-    settings: (metricsPort) => ({ metricsPort }),
-    code: 1,
-    says: (port) => [/metrics/, /port/, new RegExp(String(port))],
+    says: [/agent\.hcl:\d+:\d+/],
   },
 ];
 for (const { name, settings, code, says } of fatal) {
@@ -90,17 +53,42 @@ for (const { name, settings, code, says } of fatal) {
     const traffic = await Traffic.build();
     await using network = await Network.create();
     const { left } = network;
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr;
     await using instance = new Instance();
-    const all = { watch: watch(left), ...settings?.(port) };
-    await using agent = await Agent.launch(all, { instance: instance.name });
+    await using agent = await Agent.launch({ watch: watch(left), ...settings }, { instance: instance.name });
     const result = await agent.result();
     assert.equal(result.code, code, result.stderr);
-    for (const pattern of says(port)) assert.match(result.stderr, pattern);
+    for (const pattern of says) assert.match(result.stderr, pattern);
     assert.doesNotMatch(result.stderr, STACK_TRACE);
     assert.deepEqual(await attachedPrograms(traffic, left), { ingress: [], egress: [] });
     assert.deepEqual(await pins(instance.name), []);
+  });
+}
+
+for (const server of ["api", "metrics"] as const) {
+  Deno.test(`a taken ${server} port is told of, the agent goes on, and listens when the port is free`, async () => {
+    await prepareBpffs();
+    const traffic = await Traffic.build();
+    await using network = await Network.create();
+    const { left } = network;
+    const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = taken.addr;
+    await using instance = new Instance();
+    const settings = { watch: watch(left), [`${server}Port`]: port };
+    await using agent = await Agent.launch(settings, { instance: instance.name });
+    try {
+      const line = await agent.process.waitForLine(/event=cannot_listen/);
+      assert.match(line, new RegExp(`port ${port} \\(${server}\\): another program has this port; .*${server}\\.port`));
+      await agent.process.waitForLine(/event=started/);
+      const { ingress, egress } = await attachedPrograms(traffic, left);
+      assert.deepEqual([ingress.length, egress.length], [1, 1]);
+    } finally {
+      taken.close();
+    }
+    await agent.process.waitForLine(/event=listening/);
+    const response = await fetch(`http://127.0.0.1:${port}${server === "api" ? "/livez" : "/metrics"}`);
+    assert.equal(response.status, 200);
+    await response.body?.cancel();
+    assert.equal(await agent.stop(), 0, agent.process.output);
   });
 }
 
@@ -115,6 +103,26 @@ Deno.test("a user without rights ends the agent with 1 and a message that names 
   assert.equal(code, 1, stderr);
   assert.match(stderr, /root|CAP_BPF/);
   assert.doesNotMatch(stderr, STACK_TRACE);
+});
+
+Deno.test("a second agent of the same instance ends with 1 and a message that says what to do; the first goes on", async () => {
+  await prepareBpffs();
+  const traffic = await Traffic.build();
+  await using network = await Network.create();
+  const { left } = network;
+  await using instance = new Instance();
+  await using agent = await Agent.start({ watch: watch(left) }, { instance: instance.name });
+  const hooks = await attachedPrograms(traffic, left);
+  await using second = await Agent.launch({ watch: watch(left) }, { instance: instance.name });
+  const { code, stderr } = await second.result();
+  assert.equal(code, 1, stderr);
+  assert.match(
+    stderr,
+    /another agent runs as instance .*; stop it, or give this agent a name of its own with --instance/,
+  );
+  assert.doesNotMatch(stderr, STACK_TRACE);
+  assert.deepEqual(await attachedPrograms(traffic, left), hooks);
+  assert.equal(await agent.stop(), 0, agent.process.output);
 });
 
 Deno.test("a missing library ends the agent with 1 and a message that says how to build it", async () => {
@@ -139,14 +147,14 @@ Deno.test("a configuration that can be read only once ends the agent with 2 and 
   }
 });
 
-Deno.test("SIGHUP stops the agent in order, as SIGTERM does", async () => {
+Deno.test("SIGINT stops the agent in order, as SIGTERM does", async () => {
   await prepareBpffs();
   const traffic = await Traffic.build();
   await using network = await Network.create();
   const { left } = network;
   await using instance = new Instance();
   await using agent = await Agent.start({ watch: watch(left) }, { instance: instance.name });
-  agent.process.signal("SIGHUP");
+  agent.process.signal("SIGINT");
   assert.equal((await agent.process.exited).code, 0, agent.process.output);
   assert.match(agent.process.output, /flows_closed/);
   assert.deepEqual(await attachedPrograms(traffic, left), { ingress: [], egress: [] });

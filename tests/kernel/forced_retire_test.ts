@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { type CaptureSession, FlowRecords } from "../../src/capture/mod.ts";
 import { Network } from "../harness/netns.ts";
 import { Traffic } from "../harness/traffic.ts";
-import { builtLoader, NOTHING_DUE, sessionOptions } from "./session.ts";
+import { attachTo, NOTHING_DUE, openSession, sessionOptions } from "./session.ts";
 
 const PORT = 7000;
 /** Packets by source port; the flows' other port is `PORT`. */
@@ -44,32 +44,29 @@ for (const { flows, raceWindow, packets: total } of cases) {
     await using network = await Network.create();
     const { left, right } = network;
     await using _sink = await traffic.sink(right.namespace, PORT, 1);
-    const { session } = builtLoader().open(sessionOptions(left, { raceWindow }));
-    try {
-      session.attach(left.interfaceName);
-      const records = new FlowRecords(session.records);
-      const packets: Packets = new Map();
-      let done = false;
-      const options = { to: right.ipv4, port: PORT, "source-port": 20_000, threads: 2, flows, burst: 32 };
-      const blast = traffic.blast(left.namespace, { ...options, packets: total }).finally(() => done = true);
-      let retired = 0;
-      while (!done) retired += await retireAll(session, records, packets);
-      const { ports } = await blast;
-      session.detach(0);
-      retired += await retireAll(session, records, packets);
+    using opened = await openSession(sessionOptions(left, { raceWindow }));
+    const { session } = opened;
+    await attachTo(session, left.interfaceName);
+    const records = new FlowRecords(session.records);
+    const packets: Packets = new Map();
+    let done = false;
+    const options = { to: right.ipv4, port: PORT, "source-port": 20_000, threads: 2, flows, burst: 32 };
+    const blast = traffic.blast(left.namespace, { ...options, packets: total }).finally(() => done = true);
+    let retired = 0;
+    while (!done) retired += await retireAll(session, records, packets);
+    const { ports } = await blast;
+    await session.detachAll();
+    retired += await retireAll(session, records, packets);
 
-      assert.ok(retired > 2 * flows, `only ${retired} flows were retired`);
-      const sent = ports.filter(([, count]) => count > 0).sort(([a], [b]) => a - b);
-      assert.deepEqual([...packets].sort(([a], [b]) => a - b), sent);
-      const { used, created, freed, leaked, hooks } = session.counters();
-      assert.deepEqual({ used, leaked, open: created - freed }, { used: 0, leaked: 0, open: 0 });
-      for (const { packets, counted, noted, unparsed, lost } of hooks) {
-        const sum = [counted, noted, ...unparsed, ...lost].reduce((a, b) => a + b);
-        assert.equal(packets, sum);
-        assert.deepEqual(lost, [0, 0, 0]);
-      }
-    } finally {
-      session.close(false);
+    assert.ok(retired > 2 * flows, `only ${retired} flows were retired`);
+    const sent = ports.filter(([, count]) => count > 0).sort(([a], [b]) => a - b);
+    assert.deepEqual([...packets].sort(([a], [b]) => a - b), sent);
+    const { used, created, freed, leaked, hooks } = session.counters();
+    assert.deepEqual({ used, leaked, open: created - freed }, { used: 0, leaked: 0, open: 0 });
+    for (const { packets, counted, duplicate, unparsed, lost } of hooks) {
+      const sum = [counted, duplicate, ...unparsed, ...lost].reduce((a, b) => a + b);
+      assert.equal(packets, sum);
+      assert.deepEqual(lost, [0, 0, 0]);
     }
   });
 }

@@ -6,19 +6,13 @@ import { watch } from "../harness/agent_config.ts";
 import { checkSpans, first } from "../harness/checks.ts";
 import { Collector } from "../harness/collector.ts";
 import { compareFlows } from "../harness/flows.ts";
-import { counters, type End, Network } from "../harness/netns.ts";
+import { Network } from "../harness/netns.ts";
 import { attachedPrograms, livingPrograms, pins } from "../harness/programs.ts";
 import { finishBlast, Traffic } from "../harness/traffic.ts";
 import { until } from "../harness/wait.ts";
-import { sentFlows } from "./sent.ts";
+import { sentFlows, untilSent } from "./sent.ts";
 
 const PORT = 7000;
-
-/** Resolves when `count` more packets have left. */
-async function untilSent(end: End, count: number): Promise<void> {
-  const before = (await counters(end)).txPackets;
-  await until(`${count} more packets`, async () => (await counters(end)).txPackets >= before + count);
-}
 
 const cases: { name: string; end: (agent: Agent) => Promise<void>; maxRecordInterval: string }[] = [
   {

@@ -1,8 +1,9 @@
-/** The truth about a blast, from what the kernel took. */
+/** The truth about a blast: what has left, and what the kernel took. */
 
 import { identify } from "../harness/community_id.ts";
 import type { IdentifiedFlow } from "../harness/flows.ts";
-import type { End } from "../harness/netns.ts";
+import { counters, type End } from "../harness/netns.ts";
+import { until } from "../harness/wait.ts";
 
 /** Ethernet, IPv4 and UDP header and the 18 bytes that `blast` sends by default. */
 const FRAME_BYTES = 14 + 20 + 8 + 18;
@@ -23,4 +24,10 @@ export function sentFlows(from: End, to: End, port: number, ports: [number, numb
       reverse: { packets: 0, bytes: 0 },
     })),
   );
+}
+
+/** Resolves when `count` more packets have left. */
+export async function untilSent(end: End, count: number): Promise<void> {
+  const before = (await counters(end)).txPackets;
+  await until(`${count} more packets`, async () => (await counters(end)).txPackets >= before + count);
 }

@@ -19,7 +19,7 @@ async function readBoth(agent: Agent, network: Network): Promise<{ passed: numbe
   };
   for (;;) {
     const before = await passed();
-    const seen = (await agent.metrics()).sum(/^mermin_interface_packets_total\{/);
+    const seen = (await agent.metrics()).sum(/^mermin_capture_packets_total\{/);
     // The kernel sends neighbour and group messages when it likes.
     if (await passed() === before) return { passed: before, seen };
   }

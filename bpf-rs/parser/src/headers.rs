@@ -19,6 +19,12 @@ macro_rules! headers {
 unsafe impl Plain for u16 {}
 
 headers! {
+    /// IEEE 802.1Q: what follows the tag's protocol identifier.
+    pub struct Vlan {
+        pub control: u16,
+        pub ethertype: u16,
+    }
+
     /// RFC 791, without options.
     pub struct Ipv4 {
         pub version_ihl: u8,
@@ -73,6 +79,19 @@ headers! {
     pub struct Ports {
         pub source_port: u16,
         pub destination_port: u16,
+    }
+
+    /// RFC 4302, up to the security parameters index.
+    pub struct Authentication {
+        pub next_header: u8,
+        pub length: u8,
+        pub reserved: u16,
+        pub spi: u32,
+    }
+
+    /// RFC 4303, up to the security parameters index.
+    pub struct Encapsulation {
+        pub spi: u32,
     }
 
     /// RFC 792, RFC 4443.

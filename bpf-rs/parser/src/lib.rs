@@ -5,7 +5,7 @@
 mod headers;
 mod icmp;
 
-use types::{FlowKey, IPV4, IPV6, unparsed};
+use types::{FlowKey, IPV4, IPV6, NO_VLAN, unparsed};
 
 /// A type that any bytes are a value of.
 ///
@@ -17,15 +17,39 @@ pub unsafe trait Plain: Copy {}
 pub trait Packet {
     /// The `T` at `offset`, or `None` when the packet ends before its end. Integers keep the packet's byte order.
     fn load<T: Plain>(&self, offset: usize) -> Option<T>;
+
+    /// Offset of the byte after the last.
+    fn end(&self) -> usize;
 }
 
-/// What a packet is part of.
+/// What a packet is part of, and what it says about it.
 pub struct Parsed {
+    /// Without a VLAN id.
     pub key: FlowKey,
     /// 0 when the sender is `key.a`, 1 when it is `key.b`.
     pub side: u8,
-    /// TCP flags, 0 for other protocols.
-    pub tcp_flags: u8,
+    /// Of the innermost tag in the frame, or [`NO_VLAN`]; the id 0 is none (IEEE 802.1Q, 9.6).
+    pub vlan: u16,
+    /// DSCP and ECN.
+    pub traffic_class: u8,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// IPv6 only.
+    pub flow_label: u32,
+    /// Type and code of an ICMP or ICMPv6 message.
+    pub icmp: Option<(u8, u8)>,
+    /// Security parameters index of AH or ESP; 0 (RFC 4303, 2.1: never on the wire) is none.
+    pub spi: u32,
+    pub tcp: Segment,
+}
+
+/// What TCP says; all 0 for other protocols.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub flags: u8,
+    pub sequence: u32,
+    pub acknowledgment: u32,
+    pub payload_bytes: u32,
 }
 
 /// Index of a reason in [`types::unparsed`].
@@ -48,6 +72,8 @@ const IPPROTO_UDP: u8 = 17;
 const IPPROTO_DCCP: u8 = 33;
 const IPPROTO_ROUTING: u8 = 43;
 const IPPROTO_FRAGMENT: u8 = 44;
+const IPPROTO_ESP: u8 = 50;
+const IPPROTO_AH: u8 = 51;
 const IPPROTO_ICMPV6: u8 = 58;
 const IPPROTO_DSTOPTS: u8 = 60;
 const IPPROTO_SCTP: u8 = 132;
@@ -59,14 +85,25 @@ const MAX_EXTENSION_HEADERS: usize = 6;
 pub fn parse_ethernet<P: Packet>(packet: &P) -> Result<Parsed, Reason> {
     let mut offset = ETH_HEADER;
     let mut ethertype = u16::from_be(packet.load(12).ok_or(unparsed::TRUNCATED)?);
+    let mut vlan = NO_VLAN;
     for _ in 0..MAX_VLAN_TAGS {
         if ethertype != ETH_P_8021Q && ethertype != ETH_P_8021AD {
             break;
         }
-        ethertype = u16::from_be(packet.load(offset + 2).ok_or(unparsed::TRUNCATED)?);
+        let tag: headers::Vlan = packet.load(offset).ok_or(unparsed::TRUNCATED)?;
+        vlan = vlan_id(u16::from_be(tag.control));
+        ethertype = u16::from_be(tag.ethertype);
         offset += 4;
     }
-    parse_network(packet, ethertype, offset)
+    let parsed = parse_network(packet, ethertype, offset)?;
+    Ok(Parsed { vlan, ..parsed })
+}
+
+/// The id in a tag's control information (host order).
+#[inline(always)]
+pub fn vlan_id(control: u16) -> u16 {
+    let id = control & 0x0fff;
+    if id == 0 { NO_VLAN } else { id }
 }
 
 /// Parses a packet whose network header, of type `ethertype` (host order), starts at `offset`.
@@ -79,7 +116,7 @@ pub fn parse_network<P: Packet>(packet: &P, ethertype: u16, offset: usize) -> Re
         _ => return Err(unparsed::NOT_IP),
     };
     let transport = if network.first_fragment {
-        transport(packet, network.protocol, network.payload)?
+        transport(packet, &network)?
     } else {
         Transport::of_later_fragment(network.protocol)
     };
@@ -92,10 +129,15 @@ struct Network {
     destination: [u64; 2],
     protocol: u8,
     family: u8,
+    traffic_class: u8,
+    ttl: u8,
+    flow_label: u32,
     /// Only the first fragment of a datagram has a transport header; the others make a flow with ports 0.
     first_fragment: bool,
     /// Offset of the transport header.
     payload: usize,
+    /// Offset of what follows the IP packet, padding for one.
+    end: usize,
 }
 
 /// What the transport layer says.
@@ -103,7 +145,9 @@ struct Network {
 struct Transport {
     source_port: u16,
     destination_port: u16,
-    tcp_flags: u8,
+    icmp: Option<(u8, u8)>,
+    spi: u32,
+    tcp: Segment,
     /// An ICMP type that nothing answers: its ends are not put in order.
     one_way: bool,
 }
@@ -114,7 +158,7 @@ impl Transport {
     fn of_later_fragment(protocol: u8) -> Self {
         let no_type = protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
         let port = if no_type { NO_ICMP_TYPE } else { 0 };
-        Self { source_port: port, destination_port: port, tcp_flags: 0, one_way: false }
+        Self { source_port: port, destination_port: port, ..Self::default() }
     }
 }
 
@@ -131,9 +175,20 @@ fn ipv4<P: Packet>(packet: &P, offset: usize) -> Result<Network, Reason> {
         destination: [first_word(header.destination), 0],
         protocol: header.protocol,
         family: IPV4,
+        traffic_class: header.tos,
+        ttl: header.ttl,
+        flow_label: 0,
         first_fragment: u16::from_be(header.fragment) & 0x1fff == 0,
         payload: offset + header_bytes,
+        end: end_of(packet, offset, u16::from_be(header.total_length)),
     })
+}
+
+/// Where a packet ends whose header tells `length` bytes from `start` on. With segmentation offload a packet can be longer
+/// than the field holds, which is 0 then.
+#[inline(always)]
+fn end_of<P: Packet>(packet: &P, start: usize, length: u16) -> usize {
+    if length == 0 { packet.end() } else { start + usize::from(length) }
 }
 
 /// Puts four address bytes first in a word, whatever the byte order of the machine.
@@ -149,13 +204,18 @@ fn ipv6<P: Packet>(packet: &P, offset: usize) -> Result<Network, Reason> {
     if header.version_class >> 4 != 6 {
         return Err(unparsed::MALFORMED);
     }
+    let payload = offset + size_of::<headers::Ipv6>();
     let mut network = Network {
         source: header.source,
         destination: header.destination,
         protocol: header.next_header,
         family: IPV6,
+        traffic_class: header.version_class << 4 | header.class_label >> 4,
+        ttl: header.hop_limit,
+        flow_label: u32::from(header.class_label & 0x0f) << 16 | u32::from(u16::from_be(header.label)),
         first_fragment: true,
-        payload: offset + size_of::<headers::Ipv6>(),
+        payload,
+        end: end_of(packet, payload, u16::from_be(header.payload_length)),
     };
     for _ in 0..MAX_EXTENSION_HEADERS {
         match network.protocol {
@@ -185,17 +245,18 @@ fn is_extension(protocol: u8) -> bool {
     matches!(protocol, IPPROTO_HOPOPTS | IPPROTO_ROUTING | IPPROTO_DSTOPTS | IPPROTO_FRAGMENT)
 }
 
-/// Ports, TCP flags, and ICMP types in the place of ports as Community ID puts them.
+/// Ports, and ICMP types in the place of ports as Community ID puts them; and what else the transport header tells.
 #[inline(always)]
-fn transport<P: Packet>(packet: &P, protocol: u8, at: usize) -> Result<Transport, Reason> {
-    Ok(match protocol {
+fn transport<P: Packet>(packet: &P, network: &Network) -> Result<Transport, Reason> {
+    let at = network.payload;
+    Ok(match network.protocol {
         IPPROTO_TCP => {
             let header: headers::Tcp = packet.load(at).ok_or(unparsed::TRUNCATED)?;
             Transport {
                 source_port: u16::from_be(header.source_port),
                 destination_port: u16::from_be(header.destination_port),
-                tcp_flags: header.flags,
-                one_way: false,
+                tcp: segment(&header, network.end.saturating_sub(at)),
+                ..Transport::default()
             }
         }
         IPPROTO_UDP | IPPROTO_SCTP | IPPROTO_DCCP | IPPROTO_UDPLITE => {
@@ -203,13 +264,12 @@ fn transport<P: Packet>(packet: &P, protocol: u8, at: usize) -> Result<Transport
             Transport {
                 source_port: u16::from_be(header.source_port),
                 destination_port: u16::from_be(header.destination_port),
-                tcp_flags: 0,
-                one_way: false,
+                ..Transport::default()
             }
         }
         IPPROTO_ICMP | IPPROTO_ICMPV6 => {
             let header: headers::Icmp = packet.load(at).ok_or(unparsed::TRUNCATED)?;
-            let answer = if protocol == IPPROTO_ICMP {
+            let answer = if network.protocol == IPPROTO_ICMP {
                 icmp::counterpart(header.kind)
             } else {
                 icmp::counterpart_v6(header.kind)
@@ -217,12 +277,34 @@ fn transport<P: Packet>(packet: &P, protocol: u8, at: usize) -> Result<Transport
             Transport {
                 source_port: u16::from(header.kind),
                 destination_port: u16::from(answer.unwrap_or(header.code)),
-                tcp_flags: 0,
+                icmp: Some((header.kind, header.code)),
                 one_way: answer.is_none(),
+                ..Transport::default()
             }
+        }
+        // A packet too short for its index still is one of the flow.
+        IPPROTO_AH => {
+            let header: Option<headers::Authentication> = packet.load(at);
+            Transport { spi: header.map_or(0, |header| u32::from_be(header.spi)), ..Transport::default() }
+        }
+        IPPROTO_ESP => {
+            let header: Option<headers::Encapsulation> = packet.load(at);
+            Transport { spi: header.map_or(0, |header| u32::from_be(header.spi)), ..Transport::default() }
         }
         _ => Transport::default(),
     })
+}
+
+/// `bytes`: those of the segment with its header.
+#[inline(always)]
+fn segment(header: &headers::Tcp, bytes: usize) -> Segment {
+    let header_bytes = usize::from(header.data_offset >> 4) * 4;
+    Segment {
+        flags: header.flags,
+        sequence: u32::from_be(header.sequence),
+        acknowledgment: u32::from_be(header.acknowledgment),
+        payload_bytes: bytes.saturating_sub(header_bytes) as u32,
+    }
 }
 
 /// Orders the ends as Community ID does: by address, then by port, both in network byte order.
@@ -244,9 +326,15 @@ fn join(network: Network, transport: Transport) -> Parsed {
         if forward { (source, destination) } else { (destination, source) }
     };
     Parsed {
-        key: FlowKey { a, b, port_a, port_b, protocol: network.protocol, family: network.family, pad: [0; 2] },
+        key: FlowKey { a, b, port_a, port_b, protocol: network.protocol, family: network.family, vlan: 0 },
         side: u8::from(!forward),
-        tcp_flags: transport.tcp_flags,
+        vlan: NO_VLAN,
+        traffic_class: network.traffic_class,
+        ttl: network.ttl,
+        flow_label: network.flow_label,
+        icmp: transport.icmp,
+        spi: transport.spi,
+        tcp: transport.tcp,
     }
 }
 

@@ -13,21 +13,46 @@ impl Packet for &[u8] {
         // SAFETY: as many bytes as `T` has, and any bytes are a `T`.
         Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
     }
+
+    fn end(&self) -> usize {
+        self.len()
+    }
 }
 
 /// A parsed packet in terms of bytes: (address, port) of `a` and of `b`, protocol, side, TCP flags.
 type Seen = ((Vec<u8>, u16), (Vec<u8>, u16), u8, u8, u8);
 
+/// The rest of what is parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Details {
+    vlan: u16,
+    traffic_class: u8,
+    ttl: u8,
+    flow_label: u32,
+    icmp: Option<(u8, u8)>,
+    spi: u32,
+    tcp: Segment,
+}
+
 fn seen(frame: &[u8]) -> Result<Seen, Reason> {
-    let Parsed { key, side, tcp_flags } = parse_ethernet(&frame)?;
-    assert_eq!(key.pad, [0; 2]);
+    seen_whole(frame).map(|(seen, _)| seen)
+}
+
+fn details(frame: &[u8]) -> Details {
+    seen_whole(frame).unwrap().1
+}
+
+fn seen_whole(frame: &[u8]) -> Result<(Seen, Details), Reason> {
+    let Parsed { key, side, vlan, traffic_class, ttl, flow_label, icmp, spi, tcp } = parse_ethernet(&frame)?;
+    assert_eq!(key.vlan, 0);
     let address = |words: [u64; 2]| {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let used = if key.family == IPV4 { 4 } else { 16 };
         assert!(bytes[used..].iter().all(|byte| *byte == 0), "rest of an IPv4 address");
         bytes[..used].to_vec()
     };
-    Ok(((address(key.a), key.port_a), (address(key.b), key.port_b), key.protocol, side, tcp_flags))
+    let seen = ((address(key.a), key.port_a), (address(key.b), key.port_b), key.protocol, side, tcp.flags);
+    Ok((seen, Details { vlan, traffic_class, ttl, flow_label, icmp, spi, tcp }))
 }
 
 fn address(text: &str) -> Vec<u8> {
@@ -224,6 +249,96 @@ fn parse_ethernet_puts_icmp_types_in_the_place_of_ports() {
     check("fragment back", &rest(high, low), (low, NO_ICMP_TYPE), (high, NO_ICMP_TYPE), (1, 1, 0));
     // The numbers of the other family mean nothing.
     check("v6 type 8", &frame6(58, &[8, 5]), ("fd00::1", 8), ("fd00::2", 5), (58, 0, 0));
+}
+
+#[test]
+fn parse_ethernet_reads_what_the_ip_header_says() {
+    let mut frame = frame4(IPPROTO_UDP, &ports(1, 2));
+    (frame[ETH_HEADER + 1], frame[ETH_HEADER + 8]) = (0xb9, 63);
+    let seen = details(&frame);
+    assert_eq!((seen.traffic_class, seen.ttl, seen.flow_label), (0xb9, 63, 0));
+    let mut frame = frame6(IPPROTO_UDP, &ports(1, 2));
+    frame[ETH_HEADER..ETH_HEADER + 4].copy_from_slice(&[0x6b, 0x9f, 0x12, 0x34]);
+    frame[ETH_HEADER + 7] = 254;
+    let seen = details(&frame);
+    assert_eq!((seen.traffic_class, seen.ttl, seen.flow_label), (0xb9, 254, 0xf_1234));
+}
+
+#[test]
+fn parse_ethernet_takes_the_id_of_the_innermost_vlan_tag() {
+    let packet = ipv4("10.0.0.1", "10.0.0.2", IPPROTO_UDP, 0, &[], &ports(1, 2));
+    for (controls, vlan) in [
+        (&[][..], NO_VLAN),
+        (&[0x0007], 7),
+        // Priority and drop eligibility stand above the id.
+        (&[0xffff], 4095),
+        (&[0x6064, 0xa0c8], 200),
+        // A tag that only carries a priority.
+        (&[0xe000], NO_VLAN),
+        (&[0x0007, 0xe000], NO_VLAN),
+    ] {
+        let mut frame = ethernet(&vec![ETH_P_8021Q; controls.len()], ETH_P_IP, &packet);
+        for (place, control) in controls.iter().enumerate() {
+            let at = ETH_HEADER + 4 * place;
+            frame[at..at + 2].copy_from_slice(&u16::to_be_bytes(*control));
+        }
+        assert_eq!(details(&frame).vlan, vlan, "{controls:x?}");
+    }
+}
+
+#[test]
+fn parse_ethernet_tells_payload_from_padding_and_options() {
+    let segment = |doff: u8, rest: usize| {
+        let mut segment = vec![0; 20];
+        segment[4..8].copy_from_slice(&0xfffe_fdfcu32.to_be_bytes());
+        segment[8..12].copy_from_slice(&0x0102_0304u32.to_be_bytes());
+        (segment[12], segment[13]) = (doff << 4, 0x18);
+        segment.extend(vec![0xaa; rest]);
+        segment
+    };
+    for (name, doff, length, rest, payload_bytes) in [
+        ("none", 5, 20, 0, 0),
+        ("payload", 5, 23, 3, 3),
+        ("padding", 5, 20, 6, 0),
+        ("options", 8, 32, 12, 0),
+        ("options and payload", 8, 40, 20, 8),
+        ("offset beyond the packet", 15, 20, 0, 0),
+        ("longer than the field holds", 5, 0, 70_000, 70_000),
+    ] {
+        let tcp = Segment { flags: 0x18, sequence: 0xfffe_fdfc, acknowledgment: 0x0102_0304, payload_bytes };
+        let mut frame = frame4(TCP, &segment(doff, rest));
+        let total = if length == 0 { 0 } else { length + 20 };
+        frame[ETH_HEADER + 2..ETH_HEADER + 4].copy_from_slice(&u16::to_be_bytes(total));
+        assert_eq!(details(&frame).tcp, tcp, "v4 {name}");
+        let mut frame = frame6(TCP, &segment(doff, rest));
+        frame[ETH_HEADER + 4..ETH_HEADER + 6].copy_from_slice(&length.to_be_bytes());
+        assert_eq!(details(&frame).tcp, tcp, "v6 {name}");
+        let mut frame = frame6(IPPROTO_HOPOPTS, &[extension(TCP, 1), segment(doff, rest)].concat());
+        let total = if length == 0 { 0 } else { length + 8 };
+        frame[ETH_HEADER + 4..ETH_HEADER + 6].copy_from_slice(&u16::to_be_bytes(total));
+        assert_eq!(details(&frame).tcp, tcp, "v6 with options, {name}");
+    }
+    assert_eq!(details(&frame4(IPPROTO_UDP, &ports(1, 2))).tcp, Segment::default());
+}
+
+#[test]
+fn parse_ethernet_reads_icmp_and_ipsec() {
+    for (name, frame, icmp, spi) in [
+        ("echo", frame4(1, &[8, 0]), Some((8, 0)), 0),
+        ("unreachable", frame4(1, &[3, 13]), Some((3, 13)), 0),
+        ("echo reply", frame6(58, &[129, 0]), Some((129, 0)), 0),
+        ("udp", frame4(IPPROTO_UDP, &ports(1, 2)), None, 0),
+        ("esp", frame4(IPPROTO_ESP, &[1, 2, 3, 4, 9, 9, 9, 9]), None, 0x0102_0304),
+        ("esp", frame6(IPPROTO_ESP, &[1, 2, 3, 4]), None, 0x0102_0304),
+        ("cut esp", frame4(IPPROTO_ESP, &[1, 2, 3]), None, 0),
+        ("ah", frame4(IPPROTO_AH, &[6, 4, 0, 0, 5, 6, 7, 8, 9]), None, 0x0506_0708),
+        ("ah", frame6(IPPROTO_AH, &[6, 4, 0, 0, 5, 6, 7, 8]), None, 0x0506_0708),
+        ("cut ah", frame4(IPPROTO_AH, &[6, 4, 0, 0, 5, 6, 7]), None, 0),
+    ] {
+        assert_eq!((details(&frame).icmp, details(&frame).spi), (icmp, spi), "{name}");
+    }
+    let fragment = ethernet(&[], ETH_P_IP, &ipv4("10.0.0.1", "10.0.0.2", 1, 1, &[], &[8, 0]));
+    assert_eq!(details(&fragment).icmp, None);
 }
 
 #[test]

@@ -6,13 +6,17 @@
 #![allow(internal_features)]
 #![feature(core_intrinsics)]
 
+mod atomic;
 mod flow;
 mod maps;
+mod notes;
+mod owner;
 mod skb;
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
+use flow::Booked;
 use skb::Skb;
-use types::hook_id;
+use types::{NO_VLAN, hook_id};
 
 #[classifier]
 pub fn mermin_ingress(ctx: TcContext) -> i32 {
@@ -34,6 +38,13 @@ pub fn mermin_ip_out(ctx: TcContext) -> i32 {
     observe(&ctx, true, true)
 }
 
+/// Takes the place of the others at a stop: putting it into a link is a matter of microseconds, detaching one of a grace
+/// period.
+#[classifier]
+pub fn mermin_off(_: TcContext) -> i32 {
+    TC_ACT_UNSPEC
+}
+
 /// Sees one packet: parses it, counts it, and books the outcome at its hook. `bare_ip`: no Ethernet header.
 #[inline(always)]
 fn observe(ctx: &TcContext, egress: bool, bare_ip: bool) -> i32 {
@@ -43,19 +54,26 @@ fn observe(ctx: &TcContext, egress: bool, bare_ip: bool) -> i32 {
     let Some(hook) = maps::HOOKS.get_ptr_mut(&hook_id) else {
         return TC_ACT_UNSPEC;
     };
-    // SAFETY: an entry of a per-CPU map; packets do not nest on one CPU, so nobody else writes it now.
-    let hook = unsafe { &mut *hook };
     let bytes = skb.frame_bytes();
+    let parsed = if bare_ip { parser::parse_network(&skb, skb.ethertype(), 0) } else { parser::parse_ethernet(&skb) };
+    let booked = parsed.map(|parsed| {
+        // A tag in the frame is inside of one that is kept beside it.
+        let vlan = if parsed.vlan != NO_VLAN { parsed.vlan } else { skb.vlan() };
+        flow::count(parsed, hook_id, vlan, bytes)
+    });
+    // SAFETY: an entry of a per-CPU map. Packets pass the hooks with softirqs off, so they do not nest on one CPU, and nobody
+    // else writes it now; `close_gap`, which may write it too, has returned.
+    let hook = unsafe { &mut *hook };
     hook.packets += 1;
     hook.bytes += bytes;
-    let parsed = if bare_ip { parser::parse_network(&skb, skb.ethertype(), 0) } else { parser::parse_ethernet(&skb) };
-    match parsed {
+    match booked {
         Err(reason) => add_at(&mut hook.unparsed, reason),
-        Ok(parsed) => match flow::count(&parsed, skb.ifindex(), egress, bytes) {
-            Ok(flow::Booked::Counted) => hook.counted += 1,
-            Ok(flow::Booked::Noted) => hook.noted += 1,
-            Err(reason) => add_at(&mut hook.lost, reason),
-        },
+        Ok(Err(reason)) => add_at(&mut hook.lost, reason),
+        Ok(Ok(Booked::Duplicate)) => hook.duplicate = hook.duplicate.wrapping_add(1),
+        Ok(Ok(Booked::Counted { is_conflict })) => {
+            hook.counted = hook.counted.wrapping_add(1);
+            hook.key_scope_conflict += u64::from(is_conflict);
+        }
     }
     TC_ACT_UNSPEC
 }

@@ -2,7 +2,8 @@
 
 use aya_ebpf::{EbpfContext as _, bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes, programs::TcContext};
 use core::{mem::MaybeUninit, ptr};
-use parser::{Packet, Plain};
+use parser::{Packet, Plain, vlan_id};
+use types::NO_VLAN;
 
 const VLAN_TAG_BYTES: u64 = 4;
 
@@ -34,6 +35,14 @@ impl Skb {
         // SAFETY: as above; the kernel keeps the 16 bits in network order.
         u16::from_be(unsafe { (*self.0).protocol } as u16)
     }
+
+    /// Id of a VLAN tag that the kernel keeps beside the packet, or [`NO_VLAN`].
+    #[inline(always)]
+    pub fn vlan(&self) -> u16 {
+        // SAFETY: as above.
+        let (control, tagged) = unsafe { ((*self.0).vlan_tci, (*self.0).vlan_present) };
+        if tagged != 0 { vlan_id(control as u16) } else { NO_VLAN }
+    }
 }
 
 impl Packet for Skb {
@@ -53,5 +62,11 @@ impl Packet for Skb {
                 bpf_skb_load_bytes(self.0.cast(), offset as u32, value.as_mut_ptr().cast(), size_of::<T>() as u32);
             (failed == 0).then(|| value.assume_init())
         }
+    }
+
+    #[inline(always)]
+    fn end(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { (*self.0).len as usize }
     }
 }

@@ -1,5 +1,5 @@
 //! Prints `src/capture/layout.gen.ts`: `cargo run -q -p types --example layout > ../src/capture/layout.gen.ts`.
-use types::{LAYOUT_HASH, LAYOUTS, end_reason, lost, programs, unparsed};
+use types::{LAYOUT_HASH, LAYOUTS, NAT_NONE, NAT_ORIGINAL, NAT_TRANSLATED, end_reason, lost, programs, unparsed};
 
 fn camel(name: &str) -> String {
     let mut out = String::new();
@@ -35,14 +35,22 @@ fn main() {
     println!("\nexport const PROGRAM_NAMES = [{}] as const;", strings(&programs::ALL));
     println!("export const UNPARSED_REASONS = [{}] as const;", strings(&unparsed::NAMES));
     println!("export const LOST_REASONS = [{}] as const;", strings(&lost::NAMES));
-    println!("\nexport const EndReasonCode = {{");
-    for (name, value) in [
-        ("IDLE_TIMEOUT", end_reason::IDLE_TIMEOUT),
-        ("ACTIVE_TIMEOUT", end_reason::ACTIVE_TIMEOUT),
-        ("END_OF_FLOW_DETECTED", end_reason::END_OF_FLOW_DETECTED),
-        ("FORCED_END", end_reason::FORCED_END),
-        ("LACK_OF_RESOURCES", end_reason::LACK_OF_RESOURCES),
-    ] {
+    print_codes(
+        "EndReasonCode",
+        &[
+            ("IDLE_TIMEOUT", end_reason::IDLE_TIMEOUT),
+            ("ACTIVE_TIMEOUT", end_reason::ACTIVE_TIMEOUT),
+            ("END_OF_FLOW_DETECTED", end_reason::END_OF_FLOW_DETECTED),
+            ("FORCED_END", end_reason::FORCED_END),
+            ("LACK_OF_RESOURCES", end_reason::LACK_OF_RESOURCES),
+        ],
+    );
+    print_codes("NatCode", &[("NONE", NAT_NONE), ("ORIGINAL", NAT_ORIGINAL), ("TRANSLATED", NAT_TRANSLATED)]);
+}
+
+fn print_codes(name: &str, codes: &[(&str, u8)]) {
+    println!("\nexport const {name} = {{");
+    for (name, value) in codes {
         println!("  {name}: {value},");
     }
     println!("}} as const;");

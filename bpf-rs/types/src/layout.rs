@@ -6,6 +6,8 @@
 /// One field of a shared struct.
 pub struct Field {
     pub name: &'static str,
+    /// As Rust writes it: `u32`, `[Counters; 2]`.
+    pub ty: &'static str,
     pub offset: usize,
     pub size: usize,
 }
@@ -33,6 +35,7 @@ macro_rules! shared {
                 size: ::core::mem::size_of::<$name>(),
                 fields: &[$($crate::layout::Field {
                     name: stringify!($field),
+                    ty: stringify!($ty),
                     offset: ::core::mem::offset_of!($name, $field),
                     size: ::core::mem::size_of::<$ty>(),
                 },)*],
@@ -62,7 +65,7 @@ const fn fnv(mut hash: u64, bytes: &[u8]) -> u64 {
     hash
 }
 
-/// FNV-1a over `meaning` and all names, offsets and sizes.
+/// FNV-1a over `meaning` and all names, types, offsets and sizes.
 pub const fn hash(layouts: &[Layout], meaning: u64) -> u64 {
     let mut hash = fnv(FNV_OFFSET, &meaning.to_le_bytes());
     let mut i = 0;
@@ -73,6 +76,7 @@ pub const fn hash(layouts: &[Layout], meaning: u64) -> u64 {
         while j < layouts[i].fields.len() {
             let field = &layouts[i].fields[j];
             hash = fnv(hash, field.name.as_bytes());
+            hash = fnv(hash, field.ty.as_bytes());
             hash = fnv(hash, &field.offset.to_le_bytes());
             hash = fnv(hash, &field.size.to_le_bytes());
             j += 1;

@@ -1,6 +1,6 @@
 /** Flow spans as OTLP `ExportTraceServiceRequest` bytes (opentelemetry-proto, collector/trace/v1 and trace/v1). */
 
-import { ABSENT, type FlowSpan } from "../../flow/span.ts";
+import { ABSENT, type EndFacts, type FlowSpan } from "../../flow/span.ts";
 import { SPAN_ATTRIBUTES, type SpanAttribute } from "../attributes.ts";
 import { ProtobufWriter, tag, varintLength, WireType } from "./protobuf.ts";
 
@@ -36,8 +36,18 @@ const ARRAY_VALUES = tag(1, LEN);
 const SPAN_LENGTH_BYTES = 2;
 const MAX_LENGTH_BYTES = 5;
 
-/** An attribute together with its encoded key field. */
-type PreparedAttribute = SpanAttribute & { readonly key: Uint8Array; readonly always: boolean };
+/** An attribute together with what is always the same of its bytes. */
+type PreparedAttribute = SpanAttribute & {
+  readonly always: boolean;
+  /** Encoded key field. */
+  readonly key: Uint8Array;
+  /** All before a short value, with room for the lengths. */
+  readonly head: Uint8Array;
+  /** Place in `head` of the length of the value field. */
+  readonly inner: number;
+  /** Shared lists, each with the bytes of all the attribute. */
+  readonly lists: WeakMap<readonly string[], Uint8Array>;
+};
 
 /**
  * Encodes requests that hold the spans of one resource and one scope.
@@ -55,11 +65,7 @@ export class RequestEncoder {
     this.#resource = encodeResource(resource);
     this.#scope = encodeScope(scope);
     this.#headroomBytes = this.#resource.length + this.#scope.length + 2 * (1 + MAX_LENGTH_BYTES);
-    this.#attributes = attributes.map((attribute) => ({
-      ...attribute,
-      key: encodeKey(attribute.name),
-      always: attribute.when === "always",
-    }));
+    this.#attributes = attributes.map(prepare);
   }
 
   /** Empties `writer` for a new request. */
@@ -77,6 +83,8 @@ export class RequestEncoder {
     writer.fixed64(SPAN.START, span.startNs.lo, span.startNs.hi);
     writer.fixed64(SPAN.END, span.endNs.lo, span.endNs.hi);
     for (const attribute of this.#attributes) writeAttribute(writer, attribute, span);
+    if (span.sourceFacts) writer.raw(encodedFacts(span.sourceFacts));
+    if (span.destinationFacts) writer.raw(encodedFacts(span.destinationFacts));
     writer.end(message, SPAN_LENGTH_BYTES);
   }
 
@@ -104,20 +112,44 @@ function writeAttribute(writer: ProtobufWriter, attribute: PreparedAttribute, sp
   switch (attribute.type) {
     case "string": {
       const value = attribute.read(span);
-      if (value !== "" || attribute.always) writeString(writer, SPAN.ATTRIBUTES, attribute.key, value);
+      if (value === "" && !attribute.always) break;
+      if (!writer.headedString(attribute.head, attribute.inner, value)) {
+        writeString(writer, SPAN.ATTRIBUTES, attribute.key, value);
+      }
       break;
     }
     case "int": {
       const value = attribute.read(span);
-      if (value !== ABSENT) writeInt(writer, SPAN.ATTRIBUTES, attribute.key, value);
+      if (value !== ABSENT) writer.headedVarint(attribute.head, attribute.inner, value);
       break;
     }
     case "string[]": {
       const values = attribute.read(span);
-      if (values.length > 0) writeList(writer, SPAN.ATTRIBUTES, attribute.key, values);
+      if (values.length === 0) break;
+      if (attribute.isShared) writer.raw(encodedList(attribute, values));
+      else writeList(writer, SPAN.ATTRIBUTES, attribute.key, values);
       break;
     }
   }
+}
+
+/** Encoded once, copied into every span. */
+function encodedList({ key, lists }: PreparedAttribute, values: readonly string[]): Uint8Array {
+  const known = lists.get(values);
+  if (known) return known;
+  const writer = new ProtobufWriter(128);
+  writeList(writer, SPAN.ATTRIBUTES, key, values);
+  const encoded = writer.view().slice();
+  lists.set(values, encoded);
+  return encoded;
+}
+
+/** The same of an end. */
+function encodedFacts(facts: EndFacts): Uint8Array {
+  if (facts.encoded) return facts.encoded;
+  const writer = new ProtobufWriter(512);
+  for (const [name, value] of facts.attributes) writeString(writer, SPAN.ATTRIBUTES, encodeKey(name), value);
+  return facts.encoded = writer.view().slice();
 }
 
 function writeString(writer: ProtobufWriter, field: number, key: Uint8Array, value: string): void {
@@ -151,6 +183,13 @@ function writeList(writer: ProtobufWriter, field: number, key: Uint8Array, value
   writer.end(array);
   writer.end(any);
   writer.end(keyValue);
+}
+
+function prepare(attribute: SpanAttribute): PreparedAttribute {
+  const key = encodeKey(attribute.name);
+  const value = attribute.type === "int" ? [ANY_VALUE.INT] : [ANY_VALUE.STRING, 0];
+  const head = Uint8Array.of(SPAN.ATTRIBUTES, 0, ...key, KEY_VALUE.VALUE, 0, ...value);
+  return { ...attribute, always: attribute.when === "always", key, head, inner: key.length + 3, lists: new WeakMap() };
 }
 
 function encodeKey(name: string): Uint8Array {

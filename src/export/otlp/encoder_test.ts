@@ -1,9 +1,9 @@
 import { equal } from "node:assert/strict";
-import { ABSENT, type FlowSpan } from "../../flow/span.ts";
+import type { FlowSpan } from "../../flow/span.ts";
 import { RequestEncoder, type ResourceAttributes } from "./encoder.ts";
 import { officialRequest } from "./official.ts";
 import { protobufFields, ProtobufWriter } from "./protobuf.ts";
-import { flowSpan, randomFlowSpan, seededRandom, setNs } from "../testing.ts";
+import { flowSpan, ONLY_REQUIRED, OTHER_PROTOCOLS, randomFlowSpan, seededRandom, setNs } from "../testing.ts";
 
 const SCOPE = { name: "mermin", version: "0.1.0" };
 const RESOURCE: ResourceAttributes = {
@@ -15,13 +15,9 @@ const RESOURCE: ResourceAttributes = {
 Deno.test("RequestEncoder.add() writes the bytes of the official serializer", async (test) => {
   const cases: Record<string, FlowSpan> = {
     "a TCP flow with everything": flowSpan(),
-    "no port, no flags (ICMP)": flowSpan({
-      transport: "icmp",
-      sourcePort: ABSENT,
-      destinationPort: ABSENT,
-      tcpFlags: ABSENT,
-      reverseTcpFlags: ABSENT,
-    }),
+    "nothing but what is required": flowSpan(ONLY_REQUIRED),
+    "what other protocols have": flowSpan(OTHER_PROTOCOLS),
+    "a DSCP without a name": flowSpan({ dscp: 63 }),
     "port 0": flowSpan({ sourcePort: 0 }),
     "flags known to be none": flowSpan({ tcpFlags: 0 }),
     "all flags": flowSpan({ tcpFlags: 255 }),
@@ -40,6 +36,23 @@ Deno.test("RequestEncoder.add() writes the bytes of the official serializer for 
     const spans = Array.from({ length: Math.floor(random() * 4) }, () => randomFlowSpan(random));
     sameAsOfficial({ ...RESOURCE, "k8s.node.name": "n".repeat(Math.floor(random() * 300)) }, spans);
   }
+});
+
+Deno.test("RequestEncoder.add() reads a list of policies once, and writes it with every span and under both names", () => {
+  let reads = 0;
+  const names = new Proxy(["a", "b".repeat(200)], {
+    get: (list, key) => (reads += key === "0" || key === Symbol.iterator ? 1 : 0, Reflect.get(list, key)),
+  });
+  const span = flowSpan({ ingressPolicies: names, egressPolicies: names });
+  const encoder = new RequestEncoder(RESOURCE, SCOPE);
+  const writer = new ProtobufWriter(16);
+  encoder.begin(writer);
+  encoder.add(writer, span);
+  const readFirst = reads;
+  encoder.add(writer, span);
+  equal(reads, readFirst);
+  const official = spansOf(officialRequest(RESOURCE, SCOPE, [span, span])).map(withoutDefaults);
+  equal(hexOf(spansOf(encoder.finish(writer))), hexOf(official));
 });
 
 Deno.test("RequestEncoder.add() writes times to the nanosecond", () => {

@@ -5,9 +5,9 @@ import type { Clock } from "../clock.ts";
 
 const REPEAT_MS = 60_000;
 
-/** Losses of one kind since the last line about them. */
+/** Spans or requests of one kind since the last line about them. */
 interface Tally {
-  spans: number;
+  count: number;
   key: string;
   nextLineMs: number;
 }
@@ -20,19 +20,32 @@ export class ExportLog {
   #failedRequests = 0;
   #failingSinceMs = 0;
 
-  /** `endpoint` is shown in every line, so it must hold no secret. */
+  /** `endpoint` and messages are shown, so they must hold no secret. */
   constructor(logger: Logger, endpoint: string, clock: Clock) {
     this.#logger = logger;
     this.#endpoint = endpoint;
     this.#clock = clock;
   }
 
+  /** The user's secret goes over a connection that everybody on the way can read. */
+  unencrypted(): void {
+    const text = "auth is sent without encryption; whoever sees the connection can read it; use an https endpoint";
+    this.#logger.warn("export_unencrypted", text, { endpoint: this.#endpoint });
+  }
+
+  /** Certificates are not checked. */
+  unverified(): void {
+    const text = "insecure_skip_verify: anybody can pretend to be the collector; better name its authority in ca_cert";
+    this.#logger.warn("export_unverified", text, { endpoint: this.#endpoint });
+  }
+
   /** A request failed and will be tried again. */
   failing(code: string, message: string): void {
-    if (this.#failedRequests++ > 0) return;
-    this.#failingSinceMs = this.#clock.now();
+    if (this.#failedRequests++ === 0) this.#failingSinceMs = this.#clock.now();
     const text = "the collector does not take spans; they are kept and tried again";
-    this.#logger.warn("export_failing", text, { endpoint: this.#endpoint, code, message });
+    this.#repeat("export_failing", code, 1, (requests) => {
+      this.#logger.error("export_failing", text, { endpoint: this.#endpoint, code, detail: message, requests });
+    });
   }
 
   /** A request was taken, apart from `rejected` spans. */
@@ -44,7 +57,7 @@ export class ExportLog {
       "export_rejected",
       message,
       rejected,
-      (spans) => this.#logger.warn("export_rejected", text, { endpoint: this.#endpoint, spans, message }),
+      (spans) => this.#logger.warn("export_rejected", text, { endpoint: this.#endpoint, spans, detail: message }),
     );
   }
 
@@ -56,7 +69,7 @@ export class ExportLog {
       "export_refused",
       code,
       spans,
-      (spans) => this.#logger.error("export_refused", text, { endpoint: this.#endpoint, code, message, spans }),
+      (spans) => this.#logger.error("export_refused", text, { endpoint: this.#endpoint, code, detail: message, spans }),
     );
   }
 
@@ -83,19 +96,20 @@ export class ExportLog {
     const seconds = Math.round((this.#clock.now() - this.#failingSinceMs) / 1000);
     const fields = { endpoint: this.#endpoint, failed_requests: this.#failedRequests, seconds };
     this.#failedRequests = 0;
+    this.#tallies.delete("export_failing");
     this.#logger.info("export_recovered", "the collector answers again", fields);
   }
 
-  /** Calls `write` at once for a new `key`, else once in a while with all spans since the last line. */
-  #repeat(event: string, key: string, spans: number, write: (spans: number) => void): void {
-    const tally = this.#tallies.get(event) ?? { spans: 0, key, nextLineMs: -Infinity };
+  /** Calls `write` at once for a new `key`, else once in a while with the count since the last line. */
+  #repeat(event: string, key: string, count: number, write: (count: number) => void): void {
+    const tally = this.#tallies.get(event) ?? { count: 0, key, nextLineMs: -Infinity };
     this.#tallies.set(event, tally);
-    tally.spans += spans;
+    tally.count += count;
     const nowMs = this.#clock.now();
     if (tally.key === key && nowMs < tally.nextLineMs) return;
-    write(tally.spans);
+    write(tally.count);
     tally.key = key;
-    tally.spans = 0;
+    tally.count = 0;
     tally.nextLineMs = nowMs + REPEAT_MS;
   }
 }

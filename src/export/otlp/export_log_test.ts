@@ -15,14 +15,26 @@ Deno.test("ExportLog says once that requests fail, and once that they work again
   log.delivered(0, "");
   log.delivered(0, "");
   log.failing("http_503", "");
-  deepEqual(logger.lines, ["warn export_failing", "info export_recovered", "warn export_failing"]);
+  deepEqual(logger.lines, ["error export_failing", "info export_recovered", "error export_failing"]);
+});
+
+Deno.test("ExportLog says at once that requests fail for another reason, and the same once a minute", async () => {
+  const { log, logger, clock } = setUp();
+  for (let i = 0; i < 3; i++) log.failing("network", "connection refused");
+  await clock.advance(60_000);
+  log.failing("network", "connection refused");
+  log.failing("tls", "not trusted");
+  deepEqual(logger.fields.map((fields) => [fields.code, fields.requests]), [["network", 1], ["network", 3], [
+    "tls",
+    1,
+  ]]);
 });
 
 Deno.test("ExportLog takes a refusal for an answer", () => {
   const { log, logger } = setUp();
   log.failing("network", "");
   log.refused("http_400", "bad data", 10);
-  deepEqual(logger.lines, ["warn export_failing", "info export_recovered", "error export_refused"]);
+  deepEqual(logger.lines, ["error export_failing", "info export_recovered", "error export_refused"]);
 });
 
 Deno.test("ExportLog repeats a loss once a minute with all its spans, and another one at once", async () => {

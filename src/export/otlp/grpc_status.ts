@@ -1,11 +1,15 @@
 /** What a gRPC answer means for the spans (https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-response). */
 
 import { Buffer } from "node:buffer";
-import { readExportResponse, readRpcStatus } from "./response.ts";
+import { gunzipSync } from "node:zlib";
+import { type PartialSuccess, readExportResponse, readRpcStatus, unreadable } from "./response.ts";
 import type { SendResult } from "./transport.ts";
 
 /** Before each message stand one byte "compressed" and four bytes length. */
 export const MESSAGE_PREFIX_BYTES = 5;
+
+/** Length of an answer after decompression, at most. */
+const MAX_MESSAGE_BYTES = 65_536;
 
 type Headers = Readonly<Record<string, string | string[] | number | undefined>>;
 
@@ -61,13 +65,25 @@ export function judgeAnswer(answer: Answer): SendResult | undefined {
   if (last["grpc-status"] === undefined) {
     return httpStatus === 200 ? undefined : failure(CODE_OF_HTTP[httpStatus] ?? UNKNOWN, `HTTP status ${httpStatus}`);
   }
-  const status = Number(last["grpc-status"]);
+  const text = String(last["grpc-status"]);
+  const status = /^\d+$/.test(text) ? Number(text) : UNKNOWN;
   if (status === 0) {
-    return { kind: "delivered", ...readExportResponse(Buffer.concat(answer.pieces).subarray(MESSAGE_PREFIX_BYTES)) };
+    return { kind: "delivered", ...readMessage(Buffer.concat(answer.pieces)) };
   }
   // Binary metadata is base64 with or without padding; what is none reads as empty.
   const details = Buffer.from(String(last["grpc-status-details-bin"] ?? ""), "base64");
   return failure(status, decodeGrpcMessage(String(last["grpc-message"] ?? "")), readRpcStatus(details).retryAfterMs);
+}
+
+/** A server answers a compressed request with a compressed answer, unless that is empty. */
+function readMessage(message: Uint8Array): PartialSuccess {
+  const content = message.subarray(MESSAGE_PREFIX_BYTES);
+  if (message[0] !== 1) return readExportResponse(content);
+  try {
+    return readExportResponse(gunzipSync(content, { maxOutputLength: MAX_MESSAGE_BYTES }));
+  } catch (error) {
+    return unreadable(error);
+  }
 }
 
 /** Decodes a percent-encoded `grpc-message`; a malformed one stays as it is, as the protocol asks. */

@@ -1,5 +1,6 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { decodeGrpcMessage, grpcTimeout, judgeAnswer } from "./grpc_status.ts";
+import { gzip } from "./gzip.ts";
 
 /** `google.rpc.Status` with a `RetryInfo` of 2.5 s among its details. */
 const RETRY_INFO = btoa(
@@ -22,6 +23,20 @@ const ANSWERS: [name: string, headers: Headers, trailers: Headers, bodyHex: stri
     "0000000008" + "0a06080312026e6f",
     { kind: "delivered", rejectedSpans: 3, message: "no" },
   ],
+  [
+    "a compressed partial success",
+    { ":status": 200 },
+    { "grpc-status": "0" },
+    "0100000008" + gzip(Uint8Array.fromHex("0a06080312026e6f")).toHex(),
+    { kind: "delivered", rejectedSpans: 3, message: "no" },
+  ],
+  [
+    "an answer that only looks compressed",
+    { ":status": 200 },
+    { "grpc-status": "0" },
+    "0100000001ff",
+    { kind: "delivered", rejectedSpans: 0, message: "the answer is not readable: unexpected end of file" },
+  ],
   ["nothing yet", {}, {}, "", undefined],
   ["an answer that broke off", { ":status": 200 }, {}, "0000000000", undefined],
   [
@@ -35,6 +50,7 @@ const ANSWERS: [name: string, headers: Headers, trailers: Headers, bodyHex: stri
   ["a web server", { ":status": 404 }, {}, "", refused("grpc_unimplemented", "HTTP status 404")],
   ["an unknown HTTP status", { ":status": 418 }, {}, "", refused("grpc_unknown", "HTTP status 418")],
   ["an unknown code", { "grpc-status": "77" }, {}, "", refused("grpc_77")],
+  ["a code that is none", { "grpc-status": "" }, {}, "", refused("grpc_unknown")],
   ["full", { "grpc-status": "8" }, {}, "", refused("grpc_resource_exhausted")],
   [
     "full for a while",

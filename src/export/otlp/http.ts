@@ -1,41 +1,51 @@
-/** OTLP/HTTP with binary protobuf (https://opentelemetry.io/docs/specs/otlp/#otlphttp). */
+/** OTLP/HTTP with protobuf or JSON (https://opentelemetry.io/docs/specs/otlp/#otlphttp). */
 
-import { readExportResponse, readRpcStatus } from "./response.ts";
-import { errorText, type SendResult, type Transport, type TransportOptions } from "./transport.ts";
+import { type HttpAnswer, type HttpClient, PlainClient, TlsClient } from "./http_client.ts";
+import { readExportResponse, readJsonExportResponse, readJsonRpcStatus, readRpcStatus } from "./response.ts";
+import { describeFailure } from "./tls.ts";
+import type { SendResult, Transport, TransportOptions } from "./transport.ts";
 
-const PROTOBUF = "application/x-protobuf";
+const CONTENT_TYPES = { protobuf: "application/x-protobuf", json: "application/json" } as const;
+const UTF8 = new TextDecoder();
 const TRACES_PATH = "/v1/traces";
-/** Answers are read to this length; the rest is thrown away. */
-const MAX_ANSWER_BYTES = 65_536;
 const MAX_MESSAGE_LENGTH = 300;
 /** The OTLP specification names 429, 502, 503, 504; 408 is a timeout that a proxy in between reports. */
 const RETRYABLE: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
 
-/** One `fetch` per request; the runtime keeps the connections. */
+export interface HttpTransportOptions extends TransportOptions {
+  readonly encoding: keyof typeof CONTENT_TYPES;
+}
+
+/** One request after the other on connections that the client keeps. */
 export class HttpTransport implements Transport {
-  readonly #url: URL;
-  readonly #headers: Headers;
+  readonly #client: HttpClient;
   readonly #wallClockMs: () => number;
 
   /** @throws TypeError if the endpoint is no URL or a header can't be sent. */
-  constructor(options: TransportOptions, wallClockMs: () => number = Date.now) {
-    this.#url = tracesUrl(options.endpoint);
-    this.#headers = new Headers({ "user-agent": options.userAgent, ...options.headers, "content-type": PROTOBUF });
+  constructor(options: HttpTransportOptions, wallClockMs: () => number = Date.now) {
+    const url = tracesUrl(options.endpoint);
+    const headers = new Headers({ "user-agent": options.userAgent, ...options.headers });
+    headers.set("content-type", CONTENT_TYPES[options.encoding]);
+    if (options.compression === "gzip") headers.set("content-encoding", "gzip");
+    this.#client = url.protocol === "https:" ? new TlsClient(url, headers, options.tls) : new PlainClient(url, headers);
     this.#wallClockMs = wallClockMs;
+  }
+
+  prepare(): void {
+    this.#client.prepare();
   }
 
   async send(body: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<SendResult> {
     try {
-      const request = { method: "POST", headers: this.#headers, body, signal, redirect: "manual" } as const;
-      const response = await fetch(this.#url, request);
-      return judge(response, await readAnswer(response), this.#wallClockMs());
+      return judge(await this.#client.post(body, signal), this.#wallClockMs());
     } catch (error) {
-      return { kind: "retry", code: signal.aborted ? "timeout" : "network", message: errorText(error) };
+      const failure = describeFailure(error);
+      return { kind: "retry", ...failure, code: signal.aborted ? "timeout" : failure.code };
     }
   }
 
   close(): void {
-    // Idle connections belong to the runtime, which ends them by itself.
+    this.#client.close();
   }
 }
 
@@ -54,18 +64,22 @@ export function parseRetryAfterMs(value: string | null, nowMs: number): number |
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
 }
 
-function judge(response: Response, answer: Uint8Array, nowMs: number): SendResult {
-  const isProtobuf = response.headers.get("content-type")?.startsWith(PROTOBUF) ?? false;
-  if (response.ok) return { kind: "delivered", ...readExportResponse(isProtobuf ? answer : new Uint8Array(0)) };
-  const code = `http_${response.status}`;
-  const location = response.headers.get("location");
+function judge({ status, headers, body }: HttpAnswer, nowMs: number): SendResult {
+  const type = headers.get("content-type") ?? "";
+  const isJson = type.startsWith(CONTENT_TYPES.json);
+  const isProtobuf = type.startsWith(CONTENT_TYPES.protobuf);
+  if (status >= 200 && status < 300) {
+    if (isJson) return { kind: "delivered", ...readJsonExportResponse(body) };
+    return { kind: "delivered", ...readExportResponse(isProtobuf ? body : new Uint8Array(0)) };
+  }
+  const code = `http_${status}`;
+  const location = headers.get("location");
   // A redirected POST becomes a GET that succeeds and delivers nothing.
   if (location !== null) return { kind: "refused", code, message: `it redirects to ${shownLocation(location)}` };
-  const text = isProtobuf ? readRpcStatus(answer).message : new TextDecoder().decode(answer);
+  const text = isProtobuf ? readRpcStatus(body).message : isJson ? readJsonRpcStatus(body) : UTF8.decode(body);
   const message = text.slice(0, MAX_MESSAGE_LENGTH).trim();
-  if (!RETRYABLE.has(response.status)) return { kind: "refused", code, message };
-  const retryAfterMs = parseRetryAfterMs(response.headers.get("retry-after"), nowMs);
-  return { kind: "retry", code, message, retryAfterMs };
+  if (!RETRYABLE.has(status)) return { kind: "refused", code, message };
+  return { kind: "retry", code, message, retryAfterMs: parseRetryAfterMs(headers.get("retry-after"), nowMs) };
 }
 
 /** Without user name, password, query and fragment: these may be secrets. */
@@ -73,16 +87,4 @@ function shownLocation(location: string): string {
   if (!URL.canParse(location)) return location.replace(/[?#].*$/s, "").replace(/^\/\/[^/]*@/, "//");
   const { protocol, host, pathname } = new URL(location);
   return `${protocol}//${host}${pathname}`;
-}
-
-async function readAnswer(response: Response): Promise<Uint8Array> {
-  const answer = new Uint8Array(Math.min(MAX_ANSWER_BYTES, Number(response.headers.get("content-length") ?? Infinity)));
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    const part = chunk.subarray(0, answer.length - length);
-    answer.set(part, length);
-    length += part.length;
-    if (length === MAX_ANSWER_BYTES) break;
-  }
-  return answer.subarray(0, length);
 }

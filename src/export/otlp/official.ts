@@ -1,16 +1,23 @@
 /** The same flows through OpenTelemetry's own serializer: the judge of the encoder's bytes, and what it is measured by. */
 
-import { ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
+import { JsonTraceSerializer, ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
 import type { FlowSpan, U64 } from "../../flow/span.ts";
 import { attributesOf } from "../testing.ts";
 import type { ResourceAttributes, Scope } from "./encoder.ts";
 
 type ReadableSpan = Parameters<typeof ProtobufTraceSerializer.serializeRequest>[0][number];
 
+const SERIALIZERS = { protobuf: ProtobufTraceSerializer, json: JsonTraceSerializer };
+
 /** `ExportTraceServiceRequest` bytes of `spans`. */
-export function officialRequest(resource: ResourceAttributes, scope: Scope, spans: readonly FlowSpan[]): Uint8Array {
+export function officialRequest(
+  resource: ResourceAttributes,
+  scope: Scope,
+  spans: readonly FlowSpan[],
+  encoding: keyof typeof SERIALIZERS = "protobuf",
+): Uint8Array {
   const shared = { resource: { attributes: resource }, instrumentationScope: scope };
-  const request = ProtobufTraceSerializer.serializeRequest(spans.map((span) => readableSpan(span, shared)));
+  const request = SERIALIZERS[encoding].serializeRequest(spans.map((span) => readableSpan(span, shared)));
   if (request === undefined) throw new Error("Cannot serialize the spans with the official serializer");
   return request;
 }

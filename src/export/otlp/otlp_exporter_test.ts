@@ -1,20 +1,11 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
-import { FakeClock, FakeLogger, flowSpan, settled } from "../testing.ts";
+import { createMeasures, FakeClock, FakeLogger, flowSpan, settled } from "../testing.ts";
 import type { OtlpConfig } from "./config.ts";
 import { OtlpExporter } from "./otlp_exporter.ts";
-import { FakeTransport } from "./testing.ts";
+import { FakeTransport, otlpConfig } from "./testing.ts";
+import { DEFAULT_TLS } from "./transport.ts";
 
-const CONFIG: OtlpConfig = {
-  endpoint: "http://user:secret@collector:4317/?token=secret",
-  protocol: "grpc",
-  timeoutMs: 10_000,
-  maxExportTimeoutMs: 10_000,
-  maxBatchSize: 512,
-  maxBatchIntervalMs: 5000,
-  maxQueueSize: 32_768,
-  maxConcurrentExports: 1,
-  headers: {},
-};
+const CONFIG = otlpConfig({ endpoint: "http://user:secret@collector:4317/?token=secret" });
 
 function setUp(change: Partial<OtlpConfig> = {}, transport?: FakeTransport) {
   const clock = new FakeClock();
@@ -24,6 +15,7 @@ function setUp(change: Partial<OtlpConfig> = {}, transport?: FakeTransport) {
     resource: { "service.name": "mermin" },
     scope: { name: "mermin", version: "0.1.0" },
     logger,
+    measures: createMeasures(),
     transport,
     clock,
   });
@@ -69,7 +61,40 @@ Deno.test("OtlpExporter.stop() says how much was not delivered", async () => {
   deepEqual([logger.lines, transport.isClosed], [["warn export_incomplete"], true]);
 });
 
-for (const protocol of ["grpc", "http_binary"] as const) {
+Deno.test("an OtlpExporter can be replaced: the old one delivers what it has, and both count exactly", async () => {
+  const transports = [new FakeTransport(), new FakeTransport({ kind: "delivered", rejectedSpans: 0, message: "" })];
+  const [old, next] = transports.map((transport) => setUp({ maxBatchSize: 2 }, transport));
+  for (let i = 0; i < 5; i++) old.exporter.export(flowSpan());
+  const replaced = old.exporter.flush(old.clock.now() + 5000).then(() => old.exporter.stop());
+  for (let i = 0; i < 3; i++) next.exporter.export(flowSpan());
+  await next.exporter.flush(Infinity);
+  deepEqual([next.exporter.stats.delivered, old.exporter.stats.queued], [3, 5]);
+  transports[0].reply = { kind: "delivered", rejectedSpans: 0, message: "" };
+  for (const request of transports[0].pending) request.answer(transports[0].reply);
+  await replaced;
+  deepEqual([old.exporter.stats.delivered, old.exporter.stats.lost, transports[0].isClosed], [5, {}, true]);
+});
+
+const WARNINGS: [name: string, change: Partial<OtlpConfig>, lines: string[]][] = [
+  ["a token without encryption", { endpoint: "http://c", auth: { basic: undefined, bearer: "x" } }, [
+    "warn export_unencrypted",
+  ]],
+  ["an unchecked certificate", { endpoint: "https://c", tls: { ...DEFAULT_TLS, insecureSkipVerify: true } }, [
+    "warn export_unverified",
+  ]],
+  ["a token over TLS", { endpoint: "https://c", auth: { basic: undefined, bearer: "x" } }, []],
+  ["nothing without encryption", { endpoint: "http://c" }, []],
+];
+
+for (const [name, change, lines] of WARNINGS) {
+  Deno.test(`OtlpExporter.start() warns of what is open to others: ${name}`, () => {
+    const { exporter, logger } = setUp(change, new FakeTransport());
+    exporter.start();
+    deepEqual(logger.lines, lines);
+  });
+}
+
+for (const protocol of ["grpc", "http_binary", "http_json"] as const) {
   Deno.test(`OtlpExporter refuses an endpoint that is no URL over ${protocol}`, () => {
     throws(() => setUp({ endpoint: "collector", protocol }), TypeError);
   });

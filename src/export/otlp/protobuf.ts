@@ -1,11 +1,9 @@
 /** The part of protobuf that OTLP needs (https://protobuf.dev/programming-guides/encoding). */
 
+import { ByteWriter } from "./byte_writer.ts";
+
 /** Wire types, the low three bits of a tag. */
 export const WireType = { VARINT: 0, I64: 1, LEN: 2, I32: 5 } as const;
-
-/** Longest copy that is faster as a loop than as a call of `TypedArray.set`. */
-const SHORT_COPY_BYTES = 48;
-const UTF8 = new TextEncoder();
 
 /** One-byte tag of a field; field numbers above 15 are not used here. */
 export function tag(field: number, wireType: number): number {
@@ -19,84 +17,83 @@ export function varintLength(value: number): number {
   return length;
 }
 
-/** Appends protobuf fields to one buffer that grows by doubling and is used again after `reset()`. */
-export class ProtobufWriter {
-  #bytes: Uint8Array<ArrayBuffer>;
-  #length = 0;
-
-  constructor(capacityBytes: number) {
-    this.#bytes = new Uint8Array(capacityBytes);
-  }
-
-  get length(): number {
-    return this.#length;
-  }
-
-  get capacityBytes(): number {
-    return this.#bytes.length;
-  }
-
-  /** Forgets the content after the first `length` bytes; the buffer stays. */
-  reset(length = 0): void {
-    this.#length = 0;
-    this.#reserve(length);
-    this.#length = length;
-  }
-
-  /** A view, valid until the next write. */
-  view(start = 0): Uint8Array<ArrayBuffer> {
-    return this.#bytes.subarray(start, this.#length);
-  }
-
-  /** Writes `bytes` over what stands at `position`. */
-  overwrite(position: number, bytes: Uint8Array): void {
-    this.#bytes.set(bytes, position);
-  }
-
-  raw(source: Uint8Array): void {
-    const length = source.length;
-    this.#reserve(length);
-    if (length <= SHORT_COPY_BYTES) {
-      const bytes = this.#bytes;
-      const start = this.#length;
-      for (let i = 0; i < length; i++) bytes[start + i] = source[i];
-    } else {
-      this.#bytes.set(source, this.#length);
-    }
-    this.#length += length;
-  }
-
+/** Appends protobuf fields. */
+export class ProtobufWriter extends ByteWriter {
   /** Starts a field with a length; returns the mark for `end()`. A guess of 2 `lengthBytes` fits 128 to 16383 bytes. */
   begin(tag: number, lengthBytes = 1): number {
-    this.#reserve(1 + lengthBytes);
-    this.#bytes[this.#length] = tag;
-    this.#length += 1 + lengthBytes;
-    return this.#length;
+    this.reserve(1 + lengthBytes);
+    this.buffer[this.at] = tag;
+    this.at += 1 + lengthBytes;
+    return this.at;
   }
 
   /** Sets the length of the field that began at `mark`; content moves only when the guess at its length was wrong. */
   end(mark: number, lengthBytes = 1): void {
-    const length = this.#length - mark;
-    if (lengthBytes === 1 && length < 128) this.#bytes[mark - 1] = length;
+    const length = this.at - mark;
+    if (lengthBytes === 1 && length < 128) this.buffer[mark - 1] = length;
     else this.#setLongLength(mark, length, lengthBytes);
   }
 
   /** `value` is a safe integer, not negative. */
   varint(tag: number, value: number): void {
-    this.#reserve(11);
-    const bytes = this.#bytes;
-    bytes[this.#length] = tag;
-    this.#length = putVarint(bytes, this.#length + 1, value);
+    this.reserve(11);
+    const bytes = this.buffer;
+    bytes[this.at] = tag;
+    this.at = putVarint(bytes, this.at + 1, value);
+  }
+
+  /**
+   * Appends a field that always begins alike: `head`, then `value` as a varint. The bytes of `head` at 1 and at `inner`
+   * are set to the lengths of what follows each of them, which must be below 128.
+   */
+  headedVarint(head: Uint8Array, inner: number, value: number): void {
+    this.reserve(head.length + 10);
+    this.#endHeaded(this.#putHead(head), putVarint(this.buffer, this.at + head.length, value), inner);
+  }
+
+  /**
+   * The same with a text whose length is the last byte of `head`. Returns false, and appends nothing, when the text has
+   * other than ASCII characters or makes the lengths too great.
+   */
+  headedString(head: Uint8Array, inner: number, value: string): boolean {
+    const length = value.length;
+    if (head.length + length > 128) return false;
+    this.reserve(head.length + length);
+    const start = this.#putHead(head);
+    const bytes = this.buffer;
+    const from = start + head.length;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 127) return false;
+      bytes[from + i] = code;
+    }
+    bytes[from - 1] = length;
+    this.#endHeaded(start, from + length, inner);
+    return true;
+  }
+
+  /** Writes behind what is there, without counting it as written yet. */
+  #putHead(head: Uint8Array): number {
+    const bytes = this.buffer;
+    const start = this.at;
+    for (let i = 0; i < head.length; i++) bytes[start + i] = head[i];
+    return start;
+  }
+
+  #endHeaded(start: number, end: number, inner: number): void {
+    this.buffer[start + 1] = end - start - 2;
+    this.buffer[start + inner] = end - start - inner - 1;
+    this.at = end;
   }
 
   fixed64(tag: number, low: number, high: number): void {
-    this.#reserve(9);
-    const bytes = this.#bytes;
-    let at = this.#length;
+    this.reserve(9);
+    const bytes = this.buffer;
+    let at = this.at;
     bytes[at++] = tag;
     for (let shift = 0; shift < 32; shift += 8) bytes[at++] = low >>> shift;
     for (let shift = 0; shift < 32; shift += 8) bytes[at++] = high >>> shift;
-    this.#length = at;
+    this.at = at;
   }
 
   bytes(tag: number, value: Uint8Array): void {
@@ -107,44 +104,19 @@ export class ProtobufWriter {
 
   string(tag: number, value: string): void {
     const mark = this.begin(tag);
-    if (!this.#ascii(value)) this.raw(UTF8.encode(value));
+    this.text(value);
     this.end(mark);
-  }
-
-  /** Nearly all strings here are short ASCII: a loop beats the call into the text encoder. */
-  #ascii(value: string): boolean {
-    const length = value.length;
-    this.#reserve(length);
-    const bytes = this.#bytes;
-    const start = this.#length;
-    for (let i = 0; i < length; i++) {
-      const code = value.charCodeAt(i);
-      if (code > 127) return false;
-      bytes[start + i] = code;
-    }
-    this.#length = start + length;
-    return true;
   }
 
   #setLongLength(mark: number, length: number, guessedBytes: number): void {
     const neededBytes = varintLength(length);
     const shift = neededBytes - guessedBytes;
     if (shift !== 0) {
-      this.#reserve(Math.max(shift, 0));
-      this.#bytes.copyWithin(mark + shift, mark, this.#length);
-      this.#length += shift;
+      this.reserve(Math.max(shift, 0));
+      this.buffer.copyWithin(mark + shift, mark, this.at);
+      this.at += shift;
     }
-    putVarint(this.#bytes, mark - guessedBytes, length);
-  }
-
-  #reserve(more: number): void {
-    if (this.#length + more > this.#bytes.length) this.#grow(this.#length + more);
-  }
-
-  #grow(neededBytes: number): void {
-    const larger = new Uint8Array(Math.max(neededBytes, this.#bytes.length * 2));
-    larger.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = larger;
+    putVarint(this.buffer, mark - guessedBytes, length);
   }
 }
 

@@ -6,16 +6,22 @@ import { ProtobufWriter } from "./protobuf.ts";
 export interface RequestFormat<Item> {
   begin(writer: ProtobufWriter): void;
   add(writer: ProtobufWriter, item: Item): void;
-  /** May be called again for the same content. */
   finish(writer: ProtobufWriter): Uint8Array<ArrayBuffer>;
 }
 
 /** Encoded spans that are sent together; older batches have a smaller `sequence`. */
 export interface Batch {
   readonly sequence: number;
-  readonly writer: ProtobufWriter;
   spans: number;
+  /** The buffer that it was encoded into, until its request stands on its own. */
+  writer?: ProtobufWriter;
+  /** Its request, once it is made: in the buffer, or on its own. */
+  request?: Uint8Array<ArrayBuffer>;
+  /** When its first request began, by the sender's clock. */
+  firstSentMs?: number;
 }
+
+type OpenBatch = Batch & { writer: ProtobufWriter };
 
 export interface QueueLimits {
   readonly maxBatchSize: number;
@@ -24,6 +30,9 @@ export interface QueueLimits {
   /** Buffers of finished batches that are kept for new ones. */
   readonly maxSpareBuffers: number;
 }
+
+/** Makes a request smaller. */
+export type Compress = (request: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>;
 
 /** A new buffer has room for the whole batch, or for its beginning when that is large. */
 const SPAN_BYTES = 1024;
@@ -35,16 +44,18 @@ const MAX_BATCH_BYTES = 3_670_016;
 export class BatchQueue<Item> {
   readonly #format: RequestFormat<Item>;
   readonly #limits: QueueLimits;
+  readonly #compress: Compress | undefined;
   readonly #waiting: Batch[] = [];
   readonly #taken = new Set<Batch>();
   readonly #spareWriters: ProtobufWriter[] = [];
-  #open: Batch | undefined;
+  #open: OpenBatch | undefined;
   #spans = 0;
   #nextSequence = 0;
 
-  constructor(format: RequestFormat<Item>, limits: QueueLimits) {
+  constructor(format: RequestFormat<Item>, limits: QueueLimits, compress?: Compress) {
     this.#format = format;
     this.#limits = limits;
+    this.#compress = compress;
   }
 
   /** Spans held: open, waiting and taken. */
@@ -62,9 +73,9 @@ export class BatchQueue<Item> {
 
   /** Bytes of the buffers that hold spans. */
   get heldBytes(): number {
-    let bytes = this.#open?.writer.capacityBytes ?? 0;
-    for (const batch of this.#waiting) bytes += batch.writer.capacityBytes;
-    for (const batch of this.#taken) bytes += batch.writer.capacityBytes;
+    let bytes = this.#open === undefined ? 0 : bytesOf(this.#open);
+    for (const batch of this.#waiting) bytes += bytesOf(batch);
+    for (const batch of this.#taken) bytes += bytesOf(batch);
     return bytes;
   }
 
@@ -94,7 +105,10 @@ export class BatchQueue<Item> {
   /** Moves the open batch, if any, to the end of the waiting ones. */
   closeOpen(): void {
     const open = this.#removeOpen();
-    if (open !== undefined) this.#waiting.push(open);
+    if (open === undefined) return;
+    // Many that wait take a tenth of the room when they are compressed already.
+    if (this.#compress && this.#waiting.length > 0) this.#makeRequest(open);
+    this.#waiting.push(open);
   }
 
   /** The oldest waiting batch, which is the caller's until `putBack()` or `settle()`. */
@@ -104,9 +118,9 @@ export class BatchQueue<Item> {
     return batch;
   }
 
-  /** The request of a taken batch. */
+  /** The request of a taken batch: the same bytes whenever it is tried. */
   request(batch: Batch): Uint8Array<ArrayBuffer> {
-    return this.#format.finish(batch.writer);
+    return batch.request ?? this.#makeRequest(batch);
   }
 
   /** Returns a taken batch to its place at the head: before all that is younger. */
@@ -139,14 +153,22 @@ export class BatchQueue<Item> {
     return isBefore(this.#open) || isBefore(this.#waiting[0]) || [...this.#taken].some(isBefore);
   }
 
-  #newBatch(): Batch {
+  #makeRequest(batch: Batch): Uint8Array<ArrayBuffer> {
+    const plain = this.#format.finish(batch.writer!);
+    if (this.#compress === undefined) return batch.request = plain;
+    batch.request = this.#compress(plain);
+    this.#recycle(batch);
+    return batch.request;
+  }
+
+  #newBatch(): OpenBatch {
     const firstBytes = Math.min(this.#limits.maxBatchSize * SPAN_BYTES, MAX_FIRST_BUFFER_BYTES);
     const writer = this.#spareWriters.pop() ?? new ProtobufWriter(firstBytes);
     this.#format.begin(writer);
     return { sequence: this.#nextSequence++, writer, spans: 0 };
   }
 
-  #removeOpen(): Batch | undefined {
+  #removeOpen(): OpenBatch | undefined {
     const open = this.#open;
     this.#open = undefined;
     return open;
@@ -154,6 +176,16 @@ export class BatchQueue<Item> {
 
   #release(batch: Batch): void {
     this.#spans -= batch.spans;
-    if (this.#spareWriters.length < this.#limits.maxSpareBuffers) this.#spareWriters.push(batch.writer);
+    this.#recycle(batch);
   }
+
+  #recycle(batch: Batch): void {
+    const { writer } = batch;
+    batch.writer = undefined;
+    if (writer && this.#spareWriters.length < this.#limits.maxSpareBuffers) this.#spareWriters.push(writer);
+  }
+}
+
+function bytesOf({ writer, request }: Batch): number {
+  return writer?.capacityBytes ?? request?.length ?? 0;
 }

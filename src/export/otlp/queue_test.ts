@@ -79,10 +79,11 @@ Deno.test("BatchQueue.settle() hands the buffer to a later batch", () => {
   const queue = queueOf(2, 10);
   pushAll(queue, "ab");
   const first = queue.take()!;
+  const { writer } = first;
   queue.settle(first);
   pushAll(queue, "cd");
   const second = queue.take()!;
-  ok(second.writer === first.writer);
+  ok(writer !== undefined && second.writer === writer);
   equal(textOf(queue, second), "cd");
 });
 
@@ -108,4 +109,31 @@ Deno.test("BatchQueue.holdsBefore() sees open, waiting and taken batches", () =>
   equal(queue.holdsBefore(queue.nextSequence), true);
   queue.settle(taken);
   equal(queue.holdsBefore(queue.nextSequence), false);
+});
+
+Deno.test("BatchQueue.request() makes the bytes of a batch once, compressed, and counts only them", () => {
+  let calls = 0;
+  const compress = (request: Uint8Array<ArrayBuffer>) => {
+    calls++;
+    return request.slice(0, 1);
+  };
+  const limits = { maxBatchSize: 3, maxQueueSize: 9, maxSpareBuffers: 1 };
+  const queue = new BatchQueue(CHARACTERS, limits, compress);
+  for (const item of "abc") queue.push(item);
+  const batch = queue.take()!;
+  const request = queue.request(batch);
+  equal(new TextDecoder().decode(request), "a");
+  queue.putBack(batch);
+  equal(queue.request(queue.take()!), request);
+  deepEqual([calls, queue.heldBytes], [1, 1]);
+});
+
+Deno.test("BatchQueue compresses the batches behind the first one at once, and keeps no buffer for them", () => {
+  const limits = { maxBatchSize: 3, maxQueueSize: 30, maxSpareBuffers: 2 };
+  const queue = new BatchQueue(CHARACTERS, limits, (request) => request.slice(1));
+  for (const item of "abcdefghijkl") queue.push(item);
+  const first = queue.take()!;
+  equal(queue.heldBytes - first.writer!.capacityBytes, 3 * 2);
+  queue.putBack(first);
+  deepEqual(drain(queue), ["bc", "ef", "hi", "kl"]);
 });

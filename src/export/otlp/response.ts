@@ -23,9 +23,40 @@ export function readExportResponse(response: Uint8Array): PartialSuccess {
       }
     }
   } catch (error) {
-    return { rejectedSpans: 0, message: `the answer is not readable: ${(error as Error).message}` };
+    return unreadable(error);
   }
   return { rejectedSpans, message };
+}
+
+/** The spans were taken, but what the receiver said about them is lost. */
+export function unreadable(error: unknown): PartialSuccess {
+  return { rejectedSpans: 0, message: `the answer is not readable: ${(error as Error).message}` };
+}
+
+/** The same as JSON, where 64-bit numbers are texts (https://protobuf.dev/programming-guides/json). */
+export function readJsonExportResponse(response: Uint8Array): PartialSuccess {
+  try {
+    const text = UTF8.decode(response).trim();
+    const { partialSuccess: partial } = objectOf(text === "" ? {} : JSON.parse(text));
+    const { rejectedSpans, errorMessage } = objectOf(partial);
+    return { rejectedSpans: Number(rejectedSpans ?? 0) || 0, message: String(errorMessage ?? "") };
+  } catch (error) {
+    return unreadable(error);
+  }
+}
+
+/** The message of a `google.rpc.Status` in JSON; what is none is its own message. */
+export function readJsonRpcStatus(status: Uint8Array): string {
+  const text = UTF8.decode(status);
+  try {
+    return String(objectOf(JSON.parse(text)).message ?? text);
+  } catch {
+    return text;
+  }
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
 }
 
 /** The parts of `google.rpc.Status` that count here; `retryAfterMs` comes from `google.rpc.RetryInfo`. */

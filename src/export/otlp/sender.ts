@@ -1,13 +1,10 @@
 /** Moves batches from the queue to the collector: when, how many at once, and how often again. */
 
-import type { ExporterStats } from "../exporter.ts";
+import type { ExporterStats, ExportMeasures, LossReason } from "../exporter.ts";
 import type { Clock } from "../clock.ts";
 import type { ExportLog } from "./export_log.ts";
 import type { Batch, BatchQueue } from "./queue.ts";
 import type { SendResult, Transport } from "./transport.ts";
-
-/** Why spans were lost, as in `ExporterStats.lost`. */
-export type LossReason = "queue_full" | "refused" | "rejected" | "shutdown";
 
 export interface SenderLimits {
   readonly maxBatchIntervalMs: number;
@@ -23,6 +20,7 @@ export interface SenderParts<Item> {
   readonly transport: Transport;
   readonly limits: SenderLimits;
   readonly log: ExportLog;
+  readonly measures: ExportMeasures;
   readonly clock: Clock;
   /** From 0 to below 1, for the jitter. */
   readonly random: () => number;
@@ -43,6 +41,8 @@ export function backoffMs(failures: number, random: number): number {
 /** Counts every span once: what was accepted is queued, delivered or lost. */
 export class Sender<Item> {
   readonly stats: ExporterStats;
+  /** See `Exporter.onSettled`. */
+  onSettled?: () => void;
   readonly #parts: SenderParts<Item>;
   readonly #inFlight = new Set<AbortController>();
   readonly #workers = new Set<Promise<void>>();
@@ -169,6 +169,7 @@ export class Sender<Item> {
   /** Tries `batch` until it is settled or its time is over. */
   async #deliver(batch: Batch): Promise<void> {
     const { queue, clock, limits } = this.#parts;
+    batch.firstSentMs ??= clock.now();
     const endMs = clock.now() + limits.maxExportTimeoutMs;
     do {
       const result = await this.#send(batch, Math.min(limits.timeoutMs, endMs - clock.now()));
@@ -203,22 +204,28 @@ export class Sender<Item> {
     const wishMs = Math.min(result.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
     const pauseMs = Math.max(wishMs, backoffMs(this.#failures, random()));
     this.#pauseUntilMs = Math.max(this.#pauseUntilMs, clock.now() + pauseMs);
+    this.stats.problem = `${result.code}: ${result.message}`;
     log.failing(result.code, result.message);
   }
 
   #settle(batch: Batch, result: SendResult & { kind: "delivered" | "refused" }): void {
-    const { queue, log } = this.#parts;
+    const { queue, log, measures, clock } = this.#parts;
+    measures.batchSize.observe(batch.spans);
+    measures.exportOut.observe((clock.now() - batch.firstSentMs!) / 1000);
     queue.settle(batch);
     this.#failures = 0;
     if (result.kind === "refused") {
+      this.stats.problem = `${result.code}: ${result.message}`;
       this.#lose("refused", batch.spans);
       log.refused(result.code, result.message, batch.spans);
     } else {
       const rejected = Math.min(result.rejectedSpans, batch.spans);
       this.stats.delivered += batch.spans - rejected;
+      this.stats.problem = "";
       this.#lose("rejected", rejected);
       log.delivered(rejected, result.message);
     }
+    this.onSettled?.();
     this.#resolveFlushes();
   }
 
@@ -227,7 +234,7 @@ export class Sender<Item> {
     this.#lose("shutdown", batch.spans);
   }
 
-  #lose(reason: LossReason, spans: number): void {
+  #lose(reason: LossReason<"otlp">, spans: number): void {
     if (spans > 0) this.stats.lost[reason] = (this.stats.lost[reason] ?? 0) + spans;
   }
 

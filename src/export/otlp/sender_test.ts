@@ -2,7 +2,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { ExportLog } from "./export_log.ts";
 import { BatchQueue, type RequestFormat } from "./queue.ts";
 import { backoffMs, Sender, type SenderLimits } from "./sender.ts";
-import { FakeClock, FakeLogger, seededRandom, settled } from "../testing.ts";
+import { createMeasures, FakeClock, FakeLogger, seededRandom, settled } from "../testing.ts";
 import { FakeTransport } from "./testing.ts";
 import type { SendResult } from "./transport.ts";
 
@@ -35,7 +35,8 @@ function setUp(change: Partial<Limits> = {}, reply?: SendResult) {
   const transport = new FakeTransport(reply);
   const queue = new BatchQueue(CHARACTERS, { ...limits, maxSpareBuffers: 2 });
   const log = new ExportLog(logger, "http://collector:4317", clock);
-  const sender = new Sender({ queue, transport, limits, log, clock, random: () => 0.5 });
+  const measures = createMeasures();
+  const sender = new Sender({ queue, transport, limits, log, measures, clock, random: () => 0.5 });
   const push = (items: string) => [...items].forEach((item) => sender.push(item));
   const sent = () => transport.requests.map((request) => new TextDecoder().decode(request.body));
   const answer = async (result: SendResult) => {
@@ -43,7 +44,7 @@ function setUp(change: Partial<Limits> = {}, reply?: SendResult) {
     oldest.answer(result);
     await settled();
   };
-  return { clock, logger, transport, sender, stats: sender.stats, push, sent, answer };
+  return { clock, logger, transport, sender, measures, stats: sender.stats, push, sent, answer };
 }
 
 Deno.test("Sender.push() sends a full batch at once", () => {
@@ -96,6 +97,18 @@ Deno.test("Sender.push() counts whole batches that a full queue loses, the oldes
   deepEqual(logger.lines, ["warn export_queue_full"]);
 });
 
+Deno.test("Sender tells when spans have left the queue", async () => {
+  const { push, sender, stats, answer } = setUp({ maxExportTimeoutMs: 0 });
+  const seen: number[] = [];
+  sender.onSettled = () => seen.push(stats.queued);
+  push("abcdef");
+  for (const result of [DELIVERED, REFUSED]) await answer(result);
+  deepEqual(seen, [4, 2]);
+  // What is tried again is still there.
+  await answer(AWAY);
+  deepEqual([seen.length, stats.queued], [2, 2]);
+});
+
 const RESULTS: [name: string, result: SendResult, delivered: number, lost: Record<string, number>][] = [
   ["delivered", DELIVERED, 2, {}],
   ["a partial success", { ...DELIVERED, rejectedSpans: 1, message: "too long" }, 1, { rejected: 1 }],
@@ -126,7 +139,7 @@ Deno.test("Sender tries again with growing pauses, then delivers, and says both 
   transport.reply = DELIVERED;
   equal(await countAfter(2000), 4);
   deepEqual([stats.delivered, stats.retries, stats.queued], [2, 3, 0]);
-  deepEqual(logger.lines, ["warn export_failing", "info export_recovered"]);
+  deepEqual(logger.lines, ["error export_failing", "info export_recovered"]);
 });
 
 Deno.test("Sender returns a batch to the head of the queue when its time is over", async () => {
@@ -264,3 +277,16 @@ for (const [failures, random, ms] of BACKOFFS) {
     equal(backoffMs(failures, random), ms);
   });
 }
+
+Deno.test("Sender measures each batch once: its spans, and the time from its first request to its last answer", async () => {
+  const { push, measures, clock, answer } = setUp({ maxConcurrentExports: 2 });
+  push("ab");
+  await clock.advance(200);
+  await answer(AWAY);
+  await clock.advance(800);
+  await answer(DELIVERED);
+  push("cd");
+  await answer(REFUSED);
+  deepEqual([measures.batchSize.count, measures.batchSize.sum], [2, 4]);
+  deepEqual([measures.exportOut.count, measures.exportOut.sum], [2, 1]);
+});

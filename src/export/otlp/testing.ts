@@ -1,6 +1,17 @@
 /** Fakes for the tests of this folder. */
 
+import { type OtlpConfig, otlpSettings } from "./config.ts";
 import type { SendResult, Transport } from "./transport.ts";
+
+/** What every transport of a test is made with. */
+export const TRANSPORT_OPTIONS = {
+  headers: {},
+  timeoutMs: 1000,
+  userAgent: "mermin",
+  compression: "none",
+  tls: undefined,
+  encoding: "protobuf",
+} as const;
 
 /** One request that a `FakeTransport` got; it waits for `answer()`. */
 export interface FakeRequest {
@@ -11,6 +22,8 @@ export interface FakeRequest {
 
 /** Answers with `reply`, or keeps requests in `pending` while that is `undefined`. */
 export class FakeTransport implements Transport {
+  prepare(): void {}
+
   readonly requests: FakeRequest[] = [];
   readonly pending = new Set<FakeRequest>();
   reply: SendResult | undefined;
@@ -37,4 +50,9 @@ export class FakeTransport implements Transport {
   close(): void {
     this.isClosed = true;
   }
+}
+
+/** What the defaults of the settings are, changed by `change`. */
+export function otlpConfig(change: Partial<OtlpConfig> = {}): OtlpConfig {
+  return { ...otlpSettings.default, ...change };
 }

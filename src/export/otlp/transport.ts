@@ -1,5 +1,7 @@
 /** How an encoded request reaches a collector. */
 
+import type { OtlpConfig, TlsConfig } from "./config.ts";
+
 /** What became of one request. */
 export type SendResult =
   /** The collector took the spans apart from `rejectedSpans`; a `message` is its remark, `""` when it made none. */
@@ -10,8 +12,10 @@ export type SendResult =
   | { readonly kind: "refused"; readonly code: string; readonly message: string };
 
 export interface Transport {
+  /** @throws {TlsFileError} when a file that it needs cannot be used */
+  prepare(): void;
   /**
-   * Sends one `ExportTraceServiceRequest`. Never rejects, and settles at once when `signal` aborts. `body` is not read
+   * Sends one `ExportTraceServiceRequest`, in the encoding and compression of the options. Never rejects, and settles at once when `signal` aborts. `body` is not read
    * after that.
    */
   send(body: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<SendResult>;
@@ -26,7 +30,12 @@ export interface TransportOptions {
   /** Limit of one request, told to the receiver where the protocol can. */
   readonly timeoutMs: number;
   readonly userAgent: string;
+  readonly compression: OtlpConfig["compression"];
+  readonly tls: TlsConfig | undefined;
 }
+
+/** What a configuration without `tls` means for an https endpoint. */
+export const DEFAULT_TLS: TlsConfig = { insecureSkipVerify: false, caCert: "", clientCert: "", clientKey: "" };
 
 /** The text of an error and of what caused it. */
 export function errorText(error: unknown): string {

@@ -5,8 +5,8 @@ export const stdoutSettings = group("Writes each record to standard output.", {
   format: choice(
     ["text", "text_indent", "json", "json_indent"],
     "text",
-    "One aligned line for each record, or all of its attributes on lines of their own.",
-    { notYet: ["text_indent", "json", "json_indent"] },
+    "One aligned line for each record (text), all of its attributes below each other (text_indent), one object in a line " +
+      "(json) or over many lines (json_indent).",
   ),
 }, { shorthand: "format" });
 

@@ -1,2 +1,3 @@
 export type { StdoutConfig } from "./config.ts";
-export { StdoutExporter, type StdoutExporterOptions, type Writer } from "./stdout_exporter.ts";
+export { StdoutExporter, type StdoutExporterOptions } from "./stdout_exporter.ts";
+export { oneAtATime, type Writer } from "./writer.ts";

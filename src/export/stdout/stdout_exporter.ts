@@ -1,29 +1,33 @@
-/** The exporter that writes flows for people. */
+/** The exporter that writes flows to standard output, for people and for programs. */
 
 import type { FlowSpan } from "../../flow/span.ts";
 import type { Logger } from "../../log.ts";
 import type { StdoutConfig } from "./config.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import type { Exporter, ExporterStats } from "../exporter.ts";
-import { type FlowFormatter, TextFormatter } from "./text.ts";
-
-/** Takes bytes, perhaps not all at once, as `Deno.stdout` does. */
-export interface Writer {
-  write(bytes: Uint8Array): Promise<number>;
-}
+import type { Exporter, ExporterStats, LossReason } from "../exporter.ts";
+import type { ResourceAttributes } from "../otlp/mod.ts";
+import type { FlowFormatter } from "./formatter.ts";
+import { JsonFormatter } from "./json.ts";
+import { TextFormatter } from "./text.ts";
+import { IndentedTextFormatter } from "./text_indent.ts";
+import { writeAll, type Writer } from "./writer.ts";
 
 export interface StdoutExporterOptions {
   readonly format: StdoutConfig["format"];
+  /** Of other spans than flows; otherwise that of `format`. */
+  readonly formatter?: FlowFormatter;
   readonly writer: Writer;
   /** A terminal gets colours, and the header again and again. */
   readonly isTerminal: boolean;
   /** Default: `isTerminal`. */
   readonly useColors?: boolean;
+  /** Goes with every JSON object. */
+  readonly resource: ResourceAttributes;
   readonly logger: Logger;
+  /** Called once, when nobody reads any more; returns whether the agent ends for that. */
+  readonly onClosed?: () => boolean;
   readonly clock?: Clock;
 }
-
-type LossReason = "queue_full" | "closed" | "write_failed" | "shutdown";
 
 /** Flows wait this long for others, to be written together. */
 const TICK_MS = 100;
@@ -32,6 +36,7 @@ const FULL_CHARS = 65_536;
 /** More text is not kept for a reader that is slow; it holds about 50,000 flows. */
 const MAX_WAITING_CHARS = 8_388_608;
 const FLOWS_PER_HEADER = 40;
+const LOSS_LINE_INTERVAL_MS = 60_000;
 
 const UTF8 = new TextEncoder();
 
@@ -39,11 +44,13 @@ const UTF8 = new TextEncoder();
 export class StdoutExporter implements Exporter {
   readonly name = "stdout";
   readonly stats: ExporterStats;
+  onSettled?: () => void;
   readonly #formatter: FlowFormatter;
   readonly #writer: Writer;
   readonly #isTerminal: boolean;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #onClosed: (() => boolean) | undefined;
   readonly #flushes = new Set<() => void>();
   #text = "";
   #waiting = 0;
@@ -52,16 +59,18 @@ export class StdoutExporter implements Exporter {
   #writingBytes = 0;
   #isWriting = false;
   #flowsUntilHeader = 0;
+  #headerWidth = 0;
+  #nextLossLineMs = -Infinity;
   #cancelTick: (() => void) | undefined;
   #state: "open" | "failing" | "closed" | "stopped" = "open";
 
-  /** @throws RangeError if the format is not there. */
   constructor(options: StdoutExporterOptions) {
-    this.#formatter = createFormatter(options.format, options.useColors ?? options.isTerminal);
+    this.#formatter = options.formatter ?? createFormatter(options);
     this.#writer = options.writer;
     this.#isTerminal = options.isTerminal;
     this.#logger = options.logger;
     this.#clock = options.clock ?? systemClock;
+    this.#onClosed = options.onClosed;
     const queued = () => this.#waiting + this.#writing;
     const queuedBytes = () => this.#text.length + this.#writingBytes;
     this.stats = {
@@ -87,12 +96,16 @@ export class StdoutExporter implements Exporter {
     this.stats.accepted++;
     if (this.#state === "closed") return this.#lose("closed", 1);
     if (this.#state === "stopped") return this.#lose("shutdown", 1);
-    if (this.#text.length >= MAX_WAITING_CHARS) return this.#lose("queue_full", 1);
-    if (this.#flowsUntilHeader === 0) {
+    if (this.#text.length >= MAX_WAITING_CHARS) return this.#loseToSlowReader();
+    const line = this.#formatter.flow(span);
+    // A terminal shows the header again when it is out of sight or no longer fits.
+    const isMoved = this.#isTerminal && this.#formatter.width !== this.#headerWidth;
+    if (this.#flowsUntilHeader === 0 || isMoved) {
       this.#text += this.#formatter.header();
       this.#flowsUntilHeader = this.#isTerminal ? FLOWS_PER_HEADER : Infinity;
+      this.#headerWidth = this.#formatter.width;
     }
-    this.#text += this.#formatter.flow(span);
+    this.#text += line;
     this.#flowsUntilHeader--;
     this.#waiting++;
     if (this.#text.length >= FULL_CHARS && !this.#isWriting) this.#write();
@@ -146,16 +159,19 @@ export class StdoutExporter implements Exporter {
     if (this.#state === "stopped") return;
     if (error === undefined) {
       this.stats.delivered += this.#writing;
+      this.stats.problem = "";
       this.#state = "open";
     } else if (error instanceof Deno.errors.BrokenPipe) {
       this.#state = "closed";
+      this.stats.problem = "nobody reads standard output any more";
       this.#lose("closed", this.#writing + this.#waiting);
       this.#forget();
-      this.#logger.warn(
-        "stdout_closed",
-        "nobody reads standard output any more; flows are not written there from now on",
-      );
+      const text = this.#onClosed?.()
+        ? "nobody reads standard output any more, and flows go nowhere else: the agent ends"
+        : "nobody reads standard output any more; flows are not written there from now on";
+      this.#logger.warn("stdout_closed", text, { spans: this.stats.lost.closed });
     } else {
+      this.stats.problem = String(error);
       this.#lose("write_failed", this.#writing);
       const text = "cannot write flows to standard output; check the disk or pipe behind it";
       if (this.#state === "open") this.#logger.warn("stdout_failing", text, { error: String(error) });
@@ -163,6 +179,7 @@ export class StdoutExporter implements Exporter {
     }
     this.#writing = 0;
     this.#writingBytes = 0;
+    this.onSettled?.();
   }
 
   #endTick(): void {
@@ -177,7 +194,16 @@ export class StdoutExporter implements Exporter {
     this.#writingBytes = 0;
   }
 
-  #lose(reason: LossReason, spans: number): void {
+  #loseToSlowReader(): void {
+    this.#lose("queue_full", 1);
+    const nowMs = this.#clock.now();
+    if (nowMs < this.#nextLossLineMs) return;
+    this.#nextLossLineMs = nowMs + LOSS_LINE_INTERVAL_MS;
+    const text = "who reads standard output is too slow; flows are not written";
+    this.#logger.warn("stdout_slow", text, { spans: this.stats.lost.queue_full });
+  }
+
+  #lose(reason: LossReason<"stdout">, spans: number): void {
     if (spans > 0) this.stats.lost[reason] = (this.stats.lost[reason] ?? 0) + spans;
   }
 
@@ -186,16 +212,16 @@ export class StdoutExporter implements Exporter {
   }
 }
 
-function createFormatter(format: StdoutConfig["format"], useColors: boolean): FlowFormatter {
-  if (format === "text") return new TextFormatter(useColors);
-  throw new RangeError(`Cannot write flows as "${format}": only "text" is there; set export.traces.stdout to "text"`);
-}
-
-/** Returns the error instead of throwing it: a failed write is an expected end. */
-async function writeAll(writer: Writer, bytes: Uint8Array): Promise<unknown> {
-  try {
-    for (let at = 0; at < bytes.length;) at += await writer.write(bytes.subarray(at));
-  } catch (error) {
-    return error;
+function createFormatter(
+  { format, isTerminal, useColors = isTerminal, resource }: StdoutExporterOptions,
+): FlowFormatter {
+  switch (format) {
+    case "text":
+      return new TextFormatter(useColors);
+    case "text_indent":
+      return new IndentedTextFormatter(useColors);
+    case "json":
+    case "json_indent":
+      return new JsonFormatter(resource, format === "json_indent");
   }
 }

@@ -1,6 +1,7 @@
-import { deepEqual, equal, throws } from "node:assert/strict";
+import { deepEqual, equal } from "node:assert/strict";
 import { FakeClock, FakeLogger, flowSpan, settled } from "../testing.ts";
-import { StdoutExporter, type StdoutExporterOptions, type Writer } from "./stdout_exporter.ts";
+import { StdoutExporter, type StdoutExporterOptions } from "./stdout_exporter.ts";
+import type { Writer } from "./writer.ts";
 
 /** Takes `bytesPerWrite` at a time, fails with `error`, or hangs while `isStuck`. */
 class FakeWriter implements Writer {
@@ -29,7 +30,10 @@ function setUp(change: Partial<StdoutExporterOptions> = {}) {
   const writer = new FakeWriter();
   const clock = new FakeClock();
   const logger = new FakeLogger();
-  const exporter = new StdoutExporter({ format: "text", writer, isTerminal: false, logger, clock, ...change });
+  const exporter = new StdoutExporter({
+    ...{ format: "text", writer, isTerminal: false, resource: { "host.name": "a" }, logger, clock },
+    ...change,
+  });
   const exportSome = (flows: number) => {
     for (let i = 0; i < flows; i++) exporter.export(flowSpan());
   };
@@ -49,6 +53,18 @@ Deno.test("StdoutExporter.export() writes flows of one tick together", async () 
   exportSome(2);
   await clock.advance(100);
   deepEqual([writer.writes, writer.lines.length, stats.delivered], [2, 6, 5]);
+});
+
+Deno.test("StdoutExporter tells when flows are written or lost", async () => {
+  const { writer, clock, exporter, exportSome, stats } = setUp();
+  const seen: [queued: number, delivered: number, lost: number][] = [];
+  exporter.onSettled = () => seen.push([stats.queued, stats.delivered, stats.lost.write_failed ?? 0]);
+  exportSome(3);
+  await clock.advance(100);
+  writer.error = new Error("No space left on device");
+  exportSome(2);
+  await clock.advance(100);
+  deepEqual(seen, [[0, 3, 0], [0, 3, 2]]);
 });
 
 Deno.test("StdoutExporter.export() does not wait for the tick with much text", async () => {
@@ -109,13 +125,14 @@ Deno.test("StdoutExporter tries again after another error, and says it once", as
 });
 
 Deno.test("StdoutExporter holds a bounded text for a reader that is slow", async () => {
-  const { writer, clock, exportSome, stats, exporter } = setUp();
+  const { writer, clock, exportSome, stats, exporter, logger } = setUp();
   writer.isStuck = true;
   exportSome(10);
   await clock.advance(100);
   exportSome(60_000);
   equal(stats.queuedBytes < 9_000_000, true);
   equal(stats.accepted, stats.lost.queue_full + stats.queued);
+  deepEqual(logger.lines, ["warn stdout_slow"]);
   await exporter.stop();
   deepEqual([stats.lost.queue_full + stats.lost.shutdown, stats.queued], [60_010, 0]);
 });
@@ -149,7 +166,36 @@ Deno.test("StdoutExporter.stop() counts what is not written as lost, and later f
   deepEqual([stats.lost, stats.delivered, stats.queued, clock.pendingTimers], [{ shutdown: 3 }, 0, 0, 0]);
 });
 
-Deno.test("StdoutExporter refuses a format that is not there", () => {
-  const message = 'Cannot write flows as "json": only "text" is there; set export.traces.stdout to "text"';
-  throws(() => setUp({ format: "json" as "text" }), new RangeError(message));
+Deno.test("StdoutExporter.export() shows a terminal the header again when the columns move", async () => {
+  const { writer, clock, exporter } = setUp({ isTerminal: true });
+  const addresses = ["10.0.0.1", "2001:db8:1234:5678:9abc:def0:1234:5678", "10.0.0.1"];
+  for (const sourceAddress of addresses) exporter.export(flowSpan({ sourceAddress }));
+  await clock.advance(100);
+  deepEqual(writer.lines.map(isHeader), [true, false, true, false, false]);
+});
+
+Deno.test("StdoutExporter.export() writes every format in whole lines", async () => {
+  const lines = async (format: StdoutExporterOptions["format"]) => {
+    const { writer, clock, exportSome, stats } = setUp({ format });
+    exportSome(2);
+    await clock.advance(100);
+    equal(stats.delivered, 2);
+    return writer.lines;
+  };
+  equal((await lines("text")).length, 3);
+  deepEqual((await lines("json")).map((line) => JSON.parse(line).resource), Array(2).fill({ "host.name": "a" }));
+  const indented = (await lines("json_indent")).join("\n").split(/(?<=^})\n/m);
+  deepEqual(indented.map((object) => JSON.parse(object).name), ["flow_ipv4_tcp", "flow_ipv4_tcp"]);
+  equal((await lines("text_indent")).filter((line) => !line.startsWith(" ")).length, 2);
+});
+
+Deno.test("StdoutExporter calls for an end, once, when its reader is gone", async () => {
+  let calls = 0;
+  const { writer, clock, exportSome } = setUp({ onClosed: () => ++calls > 0 });
+  writer.error = new Deno.errors.BrokenPipe("Broken pipe (os error 32)");
+  for (let round = 0; round < 2; round++) {
+    exportSome(2);
+    await clock.advance(100);
+  }
+  equal(calls, 1);
 });

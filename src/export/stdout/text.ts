@@ -1,13 +1,7 @@
 /** A flow as one line of a table for people. */
 
 import { ABSENT, type FlowSpan, SpanKind, type U64 } from "../../flow/span.ts";
-
-/** Turns spans into text; every line ends with a line break. */
-export interface FlowFormatter {
-  /** `""` for a format without one. */
-  header(): string;
-  flow(span: FlowSpan): string;
-}
+import { BOLD, DIM, type FlowFormatter, RESET } from "./formatter.ts";
 
 interface Column {
   readonly title: string;
@@ -17,12 +11,17 @@ interface Column {
   readonly text: (span: FlowSpan) => string;
 }
 
+/** A column that grows by single characters would move again with nearly every IPv6 address. */
+const WIDTH_STEP = 8;
 const GAP = "  ";
-const BOLD = "\x1b[1m";
-const DIM = "\x1b[2m";
-const RESET = "\x1b[0m";
-const ARROWS = { forward: "→", reverse: "←", unknown: "↔" } as const;
-const KINDS = { [SpanKind.CLIENT]: "client", [SpanKind.SERVER]: "server", [SpanKind.INTERNAL]: "internal" } as const;
+/** From who began the flow to the other end. */
+export const ARROWS = { forward: "→", reverse: "←", unknown: "↔" } as const;
+/** For people. */
+export const KINDS = {
+  [SpanKind.CLIENT]: "client",
+  [SpanKind.SERVER]: "server",
+  [SpanKind.INTERNAL]: "internal",
+} as const;
 const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 const MAX_IPV4_ENDPOINT = "255.255.255.255:65535".length;
 
@@ -43,13 +42,17 @@ const COLUMNS: readonly Column[] = [
   { title: "END", align: "left", minWidth: 0, text: (span) => span.endReason },
 ];
 
-/** One aligned line per flow. Columns only ever grow, so that lines stay aligned with those above. */
+/** One aligned line per flow. Columns only ever grow, a few characters at once. */
 export class TextFormatter implements FlowFormatter {
   readonly #widths = COLUMNS.map((column) => Math.max(column.minWidth, column.title.length));
   readonly #useColors: boolean;
 
   constructor(useColors: boolean) {
     this.#useColors = useColors;
+  }
+
+  get width(): number {
+    return this.#widths.reduce((sum, width) => sum + width, 0);
   }
 
   header(): string {
@@ -63,8 +66,9 @@ export class TextFormatter implements FlowFormatter {
   /** The first `styled` cells are written in `style`. */
   #line(texts: readonly string[], style: string, styled: number): string {
     const cells = texts.map((text, i) => {
-      const width = this.#widths[i] = Math.max(this.#widths[i], text.length);
       if (i === COLUMNS.length - 1) return text;
+      if (text.length > this.#widths[i]) this.#widths[i] = Math.ceil(text.length / WIDTH_STEP) * WIDTH_STEP;
+      const width = this.#widths[i];
       return COLUMNS[i].align === "left" ? text.padEnd(width) : text.padStart(width);
     });
     if (this.#useColors) {
@@ -112,13 +116,18 @@ function destination(span: FlowSpan): string {
 }
 
 /** The kernel lets an interface have control characters in its name; a terminal must not get them. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, "?");
+}
+
 function interfaces(span: FlowSpan): string {
   const { interfaceName, reverseInterfaceName } = span;
   const names = reverseInterfaceName === "" ? interfaceName : `${interfaceName}/${reverseInterfaceName}`;
-  return names.replace(/\p{Cc}/gu, "?");
+  return printable(names);
 }
 
-function clockTime(time: U64): string {
+/** Time of day in UTC, to the millisecond. */
+export function clockTime(time: U64): string {
   return new Date(ms(time)).toISOString().slice("2026-11-23T".length, -"Z".length);
 }
 

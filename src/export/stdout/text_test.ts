@@ -31,13 +31,16 @@ Deno.test("TextFormatter.flow() stays aligned for every IPv4 flow", () => {
   equal(formatter.flow(widest).length, formatter.flow(FLOW).length);
 });
 
-Deno.test("TextFormatter.flow() widens a column for a long value and keeps it wide", () => {
+Deno.test("TextFormatter.flow() widens a column for a long value, in steps, and keeps it wide", () => {
   const formatter = new TextFormatter(false);
   const destinationAt = (span: FlowSpan) => formatter.flow(span).indexOf(span.destinationAddress);
   const before = destinationAt(FLOW);
+  const width = formatter.width;
   const long = flowSpan({ sourceAddress: "2001:db8:1234:5678:9abc:def0:1234:5678" });
   const after = destinationAt(long);
-  deepEqual([after - before, destinationAt(FLOW)], [25, after]);
+  deepEqual([after - before, destinationAt(FLOW), formatter.width - width], [27, after, 27]);
+  const longer = flowSpan({ sourceAddress: "2001:db8:1234:5678:9abc:def0:1234:567", sourcePort: 7 });
+  equal(destinationAt(longer), after);
 });
 
 const CELLS: [name: string, span: FlowSpan, part: string][] = [

@@ -1,3 +1,3 @@
 export "traces" {
-  stdout = "json"
+  stdout = "jsn"
 }

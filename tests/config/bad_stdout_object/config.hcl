@@ -1,5 +1,5 @@
 export "traces" {
   stdout {
-    format = "json_indent"
+    format = "yaml"
   }
 }

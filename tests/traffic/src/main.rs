@@ -5,11 +5,14 @@
 
 mod args;
 mod blast;
+mod clock;
 mod converse;
 mod hooks;
 mod net;
 mod newflows;
+mod play;
 mod raw;
+mod scan;
 mod serve;
 
 use args::Args;
@@ -25,6 +28,9 @@ const USAGE: &str = "usage: traffic COMMAND --name value …
   newflows --to FIRST_ADDR_OF_A_16 --port P --source-port S --rate FLOWS_PER_SECOND --seconds S [--size 18]
   raw      --to ADDR --protocol NUMBER --packets N [--size 64]
   ping     --to ADDR --count N [--size 56]
+  scan     --to ADDR --port P --source-port S [--ports 1]     connects to closed ports, one after the other
+  play     --places NAMESPACE_PATH:INTERFACE,…                puts frames from standard input on interfaces
+  clock    --seconds S --hold-ms MS                           steps the wall clock for a moment
   hooks    --interface NAME               ids of the TCX programs attached to it";
 
 type Outcome = Result<String, Box<dyn std::error::Error>>;
@@ -41,6 +47,9 @@ fn run() -> Outcome {
         "newflows" => newflows::newflows(&args),
         "raw" => raw::raw(&args),
         "ping" => raw::ping(&args),
+        "scan" => scan::scan(&args),
+        "play" => play::play(&args),
+        "clock" => clock::clock(&args),
         "hooks" => hooks::hooks(&args),
         _ => Err(USAGE.into()),
     }

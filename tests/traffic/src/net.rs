@@ -43,7 +43,8 @@ impl From<SocketAddr> for RawAddress {
     }
 }
 
-fn check(result: libc::c_int) -> Result<libc::c_int> {
+/// The result of a system call, or why it failed.
+pub fn check(result: libc::c_int) -> Result<libc::c_int> {
     if result < 0 {
         Err(Error::last_os_error())
     } else {

@@ -1,0 +1,24 @@
+/** Resolves after `ms`, or when `signal` aborts; never rejects. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
+}
+
+/** What `work` resolves to, or nothing after `ms`; its signal aborts then. Rejects as `work` does. */
+export async function within<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+  const ended = new AbortController();
+  try {
+    const result = await Promise.race([work(ended.signal), sleep(ms, ended.signal)]);
+    return result ?? undefined;
+  } finally {
+    ended.abort();
+  }
+}

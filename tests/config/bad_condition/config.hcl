@@ -1,0 +1,3 @@
+api {
+  port = env("API_PORT") ? 1 : 2
+}

@@ -1,0 +1,5 @@
+export "traces" {
+  otlp {
+    headers = { (env("NONE", "a")) = "1", a = "2" }
+  }
+}

@@ -1,0 +1,6 @@
+export "traces" {
+  otlp {}
+}
+export "traces" {
+  otlp {}
+}

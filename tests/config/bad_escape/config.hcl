@@ -1,0 +1,3 @@
+discovery "instrument" {
+  interfaces = ["/eth\d/"]
+}

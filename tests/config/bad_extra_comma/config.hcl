@@ -1,0 +1,3 @@
+discovery "instrument" {
+  interfaces = ["eth0",, "eth1"]
+}

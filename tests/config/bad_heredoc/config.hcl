@@ -1,0 +1,2 @@
+log_level = <<END
+info

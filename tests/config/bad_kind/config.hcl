@@ -1,0 +1,4 @@
+discovery "informer" "k8s" {
+  selectors       = [{ kind = "Pood" }, { kind = "Secret" }, {}]
+  owner_relations { exclude_kinds = ["replicasets"] }
+}

@@ -1,0 +1,5 @@
+export {
+  otlp {
+    endpoint = "http://localhost:4317"
+  }
+}

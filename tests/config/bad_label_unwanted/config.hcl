@@ -1,0 +1,3 @@
+api "health" {
+  port = 8080
+}

@@ -1,0 +1,5 @@
+export "traces" {
+  otlp {
+    headers = ["x-tenant=blue"]
+  }
+}

@@ -1,0 +1,10 @@
+discovery "informer" "k8s" {
+  selector_relations = [{ kind = "Service" }]
+}
+export "traces" {
+  otlp {
+    auth {
+      basic { user = "me" }
+    }
+  }
+}

@@ -1,0 +1,3 @@
+discovery "instrument" {
+  network_namespace = "blue"
+}

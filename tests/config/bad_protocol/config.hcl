@@ -1,5 +1,0 @@
-export "traces" {
-  otlp = {
-    protocol = "http_json"
-  }
-}

@@ -1,0 +1,3 @@
+span {
+  community_id_seed = 65536
+}

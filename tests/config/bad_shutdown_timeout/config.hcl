@@ -1,0 +1,1 @@
+shutdown_timeout = "2h"

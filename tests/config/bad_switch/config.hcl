@@ -1,0 +1,7 @@
+auto_reload = "yes"
+api {
+  enabled = 1
+}
+metrics {
+  enabled = "true"
+}

@@ -1,0 +1,3 @@
+pipeline {
+  flow_capture { sizes { flows = 1 } }
+}

@@ -1,0 +1,5 @@
+export "traces" {
+  otlp {
+    tls { client_cert = "/etc/cert.pem" }
+  }
+}

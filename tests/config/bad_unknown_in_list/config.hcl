@@ -1,0 +1,6 @@
+discovery "informer" "k8s" {
+  selectors = [
+    { kind = "Pod" },
+    { kind = "Node", namespace = ["a"] },
+  ]
+}

@@ -1,0 +1,5 @@
+export "trace" {
+  otlp {}
+}
+discovery "instruments" {}
+discovery "informer" "kubernetes" {}

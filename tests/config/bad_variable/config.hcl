@@ -1,0 +1,5 @@
+export "traces" {
+  otlp {
+    endpoint = "http://${host}:4317"
+  }
+}

@@ -1,0 +1,3 @@
+span {
+  tcp_timeout = "0s"
+}
