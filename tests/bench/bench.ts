@@ -11,7 +11,7 @@ import { type Protocol, watch } from "../harness/agent_config.ts";
 import { Authority } from "../harness/certificates.ts";
 import { Collector } from "../harness/collector.ts";
 import { run } from "../harness/process.ts";
-import { DESTINATIONS, FIRST_DESTINATION, quietNetwork } from "../harness/quiet.ts";
+import { DESTINATIONS, FIRST_DESTINATION, wideNetwork } from "../harness/wide.ts";
 import { attachedPrograms, programStatistics } from "../harness/programs.ts";
 import { type NewFlows, Traffic } from "../harness/traffic.ts";
 import { sleep } from "../harness/wait.ts";
@@ -60,7 +60,7 @@ async function drain(collector: Collector, wanted: number, patienceMs: number): 
 }
 
 async function measure(traffic: Traffic, rate: number, options: Options): Promise<Measured> {
-  await using network = await quietNetwork();
+  await using network = await wideNetwork();
   const { left, right } = network;
   await using authority = await Authority.create();
   const tls = options.tls ? await authority.issue("collector", "IP:127.0.0.1") : undefined;

@@ -6,7 +6,7 @@
 import { attachTo, builtLoader, NOTHING_DUE, sessionOptions } from "../kernel/session.ts";
 import { Network } from "../harness/netns.ts";
 import { attachedPrograms, programStatistics } from "../harness/programs.ts";
-import { FIRST_DESTINATION, quietNetwork } from "../harness/quiet.ts";
+import { FIRST_DESTINATION, wideNetwork } from "../harness/wide.ts";
 import { Traffic } from "../harness/traffic.ts";
 import { withProgramStatistics } from "./statistics.ts";
 import { formatTable, type Row } from "./table.ts";
@@ -91,7 +91,7 @@ async function measure(traffic: Traffic, { send }: Case): Promise<number[]> {
 
 /** Milliseconds that a sweep of {@linkcode FLOWS} flows takes, with its grace period, and then reading their records. */
 async function measureSweeps(traffic: Traffic): Promise<Row> {
-  await using network = await quietNetwork();
+  await using network = await wideNetwork();
   const { left, right } = network;
   await using _sink = await traffic.sink(right.namespace, PORT, 10);
   const { session } = await builtLoader().open(sessionOptions(left, { flowCapacity: CAPACITY }));

@@ -6,7 +6,7 @@ import { watch } from "../harness/agent_config.ts";
 import { Capture } from "../harness/capture.ts";
 import { checkSpans } from "../harness/checks.ts";
 import { Collector } from "../harness/collector.ts";
-import { quietNetwork } from "../harness/quiet.ts";
+import { wideNetwork } from "../harness/wide.ts";
 import { Traffic } from "../harness/traffic.ts";
 import { sleep, until } from "../harness/wait.ts";
 import { assertBalanced, report, underFault } from "./trial.ts";
@@ -28,7 +28,7 @@ const AFTER = 40_003;
 Deno.test(`a clock that is ${STEP_SECONDS} s ahead for ${HOLD_MS} ms`, async () => {
   await prepareBpffs();
   const traffic = await Traffic.build();
-  await using network = await quietNetwork();
+  await using network = await wideNetwork();
   const { left, right } = network;
   await using collector = await Collector.start();
   await using instance = new Instance();

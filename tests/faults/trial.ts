@@ -7,7 +7,7 @@ import type { Certificate } from "../harness/certificates.ts";
 import { Collector } from "../harness/collector.ts";
 import type { Metrics } from "../harness/metrics.ts";
 import type { Network } from "../harness/netns.ts";
-import { FIRST_DESTINATION, quietNetwork } from "../harness/quiet.ts";
+import { FIRST_DESTINATION, wideNetwork } from "../harness/wide.ts";
 import type { Attributes, SpanRecord } from "../harness/otlp_json.ts";
 import { Traffic } from "../harness/traffic.ts";
 import { until } from "../harness/wait.ts";
@@ -110,7 +110,7 @@ export async function underFault(
   await prepareBpffs();
   const { protocol, limits = SMALL_BATCHES } = options;
   const traffic = await Traffic.build();
-  await using network = await quietNetwork();
+  await using network = await wideNetwork();
   await using collector = await Collector.start();
   await using gateway = await Gateway.start(protocol, collector.httpEndpoint, options.tls?.certificate);
   await using instance = new Instance();

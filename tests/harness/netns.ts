@@ -63,11 +63,14 @@ export interface DeviceCounters {
   txBytes: number;
 }
 
-/** Two namespaces joined by a veth pair, `left` 10.77.0.1 and fd77::1, `right` 10.77.0.2 and fd77::2. */
+/**
+ * Two namespaces joined by a veth pair, `left` 10.77.0.1 and fd77::1, `right` 10.77.0.2 and fd77::2.
+ * Nothing passes between them but what the test sends, and the answers.
+ */
 export class Network implements AsyncDisposable {
   private constructor(readonly left: End, readonly right: End) {}
 
-  /** Makes both namespaces; addresses are usable at once and neither end asks for the other's MAC address. */
+  /** Makes both namespaces; addresses are usable at once. */
   static async create(options: { mtu?: number } = {}): Promise<Network> {
     await sweepNamespaces();
     const network = new Network(end(1), end(2));
@@ -91,14 +94,6 @@ export class Network implements AsyncDisposable {
     await Promise.all([configure(left, right), configure(right, left)]);
   }
 
-  /** From then on nothing is sent but the test's packets, by IPv4: what listens to multicast reports it for seconds. */
-  async silence(): Promise<void> {
-    for (const { namespace, interfaceName } of [this.left, this.right]) {
-      await namespace.run(["sysctl", "-qw", `net.ipv6.conf.${interfaceName}.disable_ipv6=1`]);
-    }
-    await this.untilQuiet();
-  }
-
   /** Resolves when no packet has passed for a while: the last FIN and the last ICMP error are through. */
   untilQuiet(quietMs?: number): Promise<void> {
     const read = async () => JSON.stringify(await counters(this.left));
@@ -119,8 +114,28 @@ function end(host: number): End {
   return { namespace, interfaceName: uniqueName("v"), mac, ipv4: `10.77.0.${host}`, ipv6: `fd77::${host}` };
 }
 
-/** Sets addresses and fixed neighbours; without link-local address, ARP and ND the kernel sends almost nothing itself. */
+/**
+ * What a namespace tells by itself for seconds after an address or an interface has come, in random moments: reports of
+ * multicast listeners (RFC 3810), searches for routers and for duplicates of an address (RFC 4861 and 4862).
+ */
+const UNASKED = `
+table ip6 unasked {
+  chain output {
+    type filter hook output priority filter
+    icmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report, nd-router-solicit } drop
+    ip6 saddr :: drop
+  }
+}
+`;
+
+/** Keeps a namespace from sending anything unasked, on this and later interfaces: all that passes is the test's. */
+export async function keepSilent(namespace: Namespace): Promise<void> {
+  await namespace.run(["nft", "-f", "-"], UNASKED);
+}
+
+/** Sets addresses and fixed neighbours: with these, and without a link-local address, neither end asks for the other. */
 async function configure(own: End, peer: End): Promise<void> {
+  await keepSilent(own.namespace);
   const device = `dev ${own.interfaceName}`;
   await own.namespace.run(
     ["ip", "-batch", "-"],

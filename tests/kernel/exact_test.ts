@@ -16,7 +16,7 @@ const PORT = 7000;
 /** Unassigned at IANA, so its name is `proto_252`. */
 const OTHER_PROTOCOL = 252;
 
-/** Addresses that the test gave out; what the kernel sends by itself (MLD) goes elsewhere. */
+/** Addresses that the test gave out. */
 function isOurs(address: string): boolean {
   return address.startsWith("10.77.") || address.startsWith("fd77:");
 }

@@ -11,7 +11,7 @@ import { prepareBpffs } from "../harness/agent.ts";
 import { uniqueName } from "../harness/netns.ts";
 import { Process, run } from "../harness/process.ts";
 import { PIN_ROOT, pins } from "../harness/programs.ts";
-import { FIRST_DESTINATION, quietNetwork } from "../harness/quiet.ts";
+import { FIRST_DESTINATION, wideNetwork } from "../harness/wide.ts";
 import { Traffic } from "../harness/traffic.ts";
 import { attachTo, builtLoader, NOTHING_DUE, openSession, sessionOptions } from "./session.ts";
 
@@ -47,7 +47,7 @@ async function readAll(session: CaptureSession): Promise<number[]> {
 Deno.test("a loader that is killed while it reads loses no packet uncounted, and no slot", async () => {
   await prepareBpffs();
   const traffic = await Traffic.build();
-  await using network = await quietNetwork();
+  await using network = await wideNetwork();
   const { left, right } = network;
   await using _sink = await traffic.sink(right.namespace, PORT, 10);
   const options = sessionOptions(left, { pinRoot: PIN_ROOT, instance: uniqueName("i"), flowCapacity: CAPACITY });
@@ -216,7 +216,7 @@ for (const { name, isOpen, isForeign, leave, killed, packets } of killedAt) {
   Deno.test(`a loader that was killed ${name} is followed by one that finishes it`, async () => {
     await prepareBpffs();
     const traffic = await Traffic.build();
-    await using network = await quietNetwork();
+    await using network = await wideNetwork();
     const { left, right } = network;
     await using _sink = await traffic.sink(right.namespace, PORT, 10);
     const instance = uniqueName("i");

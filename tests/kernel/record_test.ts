@@ -30,8 +30,10 @@ async function withPlay(options: Partial<OpenOptions>, body: (play: Play) => Pro
   const traffic = await Traffic.build();
   await using network = await Network.create();
   const { left, right } = network;
-  // The hooks see the frames of the test whatever becomes of them.
-  await network.silence();
+  for (const { namespace, interfaceName } of [left, right]) {
+    // The hooks see the test's frames all the same, and nobody answers those of IPv6.
+    await namespace.run(["sysctl", "-qw", `net.ipv6.conf.${interfaceName}.disable_ipv6=1`]);
+  }
   using opened = await openSession(sessionOptions(left, options));
   const { session } = opened;
   await attachTo(session, left.interfaceName);

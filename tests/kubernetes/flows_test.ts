@@ -136,7 +136,9 @@ Deno.test("the resource says who the agent is in the cluster", async () => {
   const options = { to: right.ipv4, port: PORT, protocol: "tcp", flows: 1, rounds: 1, "source-port": 20_000 };
   await traffic.converse(left.namespace, options);
   assert.equal(await agent.stop(), 0, agent.process.output);
-  const [{ resource, attributes }] = await collector.stop();
+  const spans = await collector.stop();
+  assert.equal(spans.length, 1, JSON.stringify(spans));
+  const [{ resource, attributes }] = spans;
   assert.equal(attributes["source.k8s.cluster.name"], "tests");
   const { metadata: { uid } } = await server.request("GET", "/api/v1/namespaces/kube-system");
   assert.deepEqual(Object.fromEntries(Object.entries(resource).filter(([name]) => name.startsWith("k8s."))), {
