@@ -12,7 +12,7 @@ import { OwnDaemonSet } from "./daemon_set.ts";
 import { CLUSTER_NAMESPACE, type Identity, type IdentityIo, ownIdentity, ownPodPath } from "./identity.ts";
 import { isForbidden } from "./api/outages.ts";
 import { planOf } from "./plan.ts";
-import { normalAddress } from "./index/rules.ts";
+import { normalAddress } from "./index/claims.ts";
 import { type Selection, selectionsOf } from "./model/selection.ts";
 import type { DirectionsConfig, InformerConfig } from "./settings.ts";
 import { sleep, within } from "./api/sleep.ts";

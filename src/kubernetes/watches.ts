@@ -51,6 +51,8 @@ interface Watched {
 }
 
 const RETRY_MS = 5000;
+/** Others than pods follow what pods do, several at a time, and no address passes on so soon from one of them to another. */
+const PAUSE_MS = 250;
 /** Kinds that the cluster lacks may come with a later installation, versions go with an upgrade. */
 const DISCOVERY_MS = 300_000;
 
@@ -163,7 +165,7 @@ export class Watches {
         reflector: new Reflector({
           connection,
           resource: () => this.#resources.get(kind)!,
-          scope: { ...scope, isMetadataOnly: metadataOnly.has(kind) },
+          scope: { ...scope, isMetadataOnly: metadataOnly.has(kind), pauseMs: kind === "Pod" ? 0 : PAUSE_MS },
           forbiddenMs,
           sleep: (ms, signal) => this.#pauses.pause(ms, signal),
           sink: intakeOf({

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Connection } from "../../src/kubernetes/api/access.ts";
-import { discover, listPage, watch } from "../../src/kubernetes/api/api.ts";
+import { discover, listPage, watch, type WatchEvent } from "../../src/kubernetes/api/api.ts";
 import type { KubernetesObject } from "../../src/kubernetes/model/object.ts";
 import type { Selector } from "../../src/kubernetes/model/selection.ts";
 import { until } from "../harness/wait.ts";
@@ -137,11 +137,14 @@ Deno.test("kinds of which only the metadata is used come without the rest, in li
   const objects: KubernetesObject[] = [];
   const page = await listPage(connection, resource, scope, "", (object) => void objects.push(object), signal);
   await createDeployment(server, "b");
-  for await (const event of watch(connection, resource, scope, page.resourceVersion, 60, () => {}, signal)) {
-    if (event.type === "BOOKMARK") continue;
+  const seen = new AbortController();
+  const onEvent = (event: WatchEvent) => {
+    if (event.type === "BOOKMARK") return;
     objects.push(event.object);
-    break;
-  }
+    seen.abort();
+  };
+  const request = { resource, scope, resourceVersion: page.resourceVersion, timeoutSeconds: 60, onEvent };
+  await assert.rejects(watch(connection, request, seen.signal), { name: "BrokenWatch" });
   assert.deepEqual(objects.map(({ metadata, spec }) => [metadata.name, metadata.ownerReferences?.[0].name, spec]), [
     ["a-1", "a", undefined],
     ["b-1", "b", undefined],

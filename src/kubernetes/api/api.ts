@@ -5,8 +5,10 @@ import { type Kind, KIND_FACTS } from "../model/kinds.ts";
 import { isNamespaced, type Scope } from "../model/selection.ts";
 import { isObject, type KubernetesObject } from "../model/object.ts";
 import { chunksOf, textOf } from "../../body.ts";
-import { lines } from "./lines.ts";
+import { Lines } from "./lines.ts";
 import { takeItems } from "./list_body.ts";
+import { sleep } from "./sleep.ts";
+import { together } from "./together.ts";
 
 /** An answer other than 200, or an error inside of a watch. */
 export class ApiError extends Error {
@@ -114,20 +116,25 @@ export async function listPage(
   return { resourceVersion, continue: next };
 }
 
+/** What a watch asks for, and who is told. */
+export interface WatchRequest {
+  readonly resource: Resource;
+  readonly scope: Scope;
+  /** Changes after it are sent. */
+  readonly resourceVersion: string;
+  /** The server ends the watch after so long. */
+  readonly timeoutSeconds: number;
+  /** Called when the server has said yes. */
+  readonly onBegin?: () => void;
+  readonly onEvent: (event: WatchEvent) => void;
+}
+
 /**
- * What changes after `resourceVersion`, for at most `timeoutSeconds`. An object with hundreds of KB is one line.
- * @param onBegin called when the server has said yes
+ * Resolves when the server ends the watch. An object with hundreds of KB is one line.
  * @throws {ApiError} with status 410 when the version is too old, {@linkcode BrokenWatch} when the connection breaks
  */
-export async function* watch(
-  connection: Connection,
-  resource: Resource,
-  scope: Scope,
-  resourceVersion: string,
-  timeoutSeconds: number,
-  onBegin: () => void,
-  signal: AbortSignal,
-): AsyncGenerator<WatchEvent> {
+export async function watch(connection: Connection, request: WatchRequest, signal: AbortSignal): Promise<void> {
+  const { resource, scope, resourceVersion, timeoutSeconds, onBegin, onEvent } = request;
   const query = {
     ...scope.query,
     ...{ watch: "1", allowWatchBookmarks: "true", resourceVersion, timeoutSeconds: String(timeoutSeconds) },
@@ -135,13 +142,18 @@ export async function* watch(
   using deadline = new Deadline(connection, signal, timeoutSeconds * 1000 + WATCH_GRACE_MS);
   const response = await connection.get(pathOf(resource, scope, query), deadline.signal, formOf(scope, ""));
   if (response.status !== 200 || !response.body) throw await errorOf(response, deadline.signal);
-  onBegin();
+  onBegin?.();
   let sendsBookmarks = false;
-  for await (const line of lines(unbroken(chunksOf(response.body, deadline.signal)))) {
-    const event = eventOf(line);
-    sendsBookmarks ||= event.type === "BOOKMARK";
+  const lines = new Lines();
+  const chunks = unbroken(chunksOf(response.body, deadline.signal));
+  const { pauseMs } = scope;
+  for await (const chunk of pauseMs ? together(chunks, () => sleep(pauseMs, deadline.signal)) : chunks) {
+    for (const line of lines.push(chunk)) {
+      const event = eventOf(line);
+      sendsBookmarks ||= event.type === "BOOKMARK";
+      onEvent(event);
+    }
     if (sendsBookmarks) deadline.restart(WATCH_SILENT_MS);
-    yield event;
   }
 }
 

@@ -1,16 +1,12 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { lines } from "./lines.ts";
+import { Lines } from "./lines.ts";
 
-Deno.test("lines() joins what the network cuts, and drops a last line that is not whole", async () => {
+Deno.test("Lines joins what the network cuts, and drops a last line that is not whole", () => {
   const bytes = new TextEncoder().encode(`{"a":"ä\uFEFF\uFEFF"}\n\n{"b":"${"x".repeat(1000)}"}\n{"cut`);
   for (const size of [1, 2, 3, 7, 500, 5000]) {
-    const body = new ReadableStream<Uint8Array>({
-      start(controller) {
-        for (let at = 0; at < bytes.length; at += size) controller.enqueue(bytes.slice(at, at + size));
-        controller.close();
-      },
-    });
-    const read = await Array.fromAsync(lines(body));
+    const lines = new Lines();
+    const read: string[] = [];
+    for (let at = 0; at < bytes.length; at += size) read.push(...lines.push(bytes.slice(at, at + size)));
     deepStrictEqual(read, ['{"a":"ä\uFEFF\uFEFF"}', `{"b":"${"x".repeat(1000)}"}`], `${size}`);
   }
 });

@@ -1,7 +1,7 @@
 /** Keeps a copy of what one list and watch of the API server says; goes on whatever happens. */
 
 import type { Connection } from "./access.ts";
-import { ApiError, BrokenWatch, listPage, type Resource, watch } from "./api.ts";
+import { ApiError, BrokenWatch, listPage, type Resource, watch, type WatchEvent } from "./api.ts";
 import type { KubernetesObject } from "../model/object.ts";
 import type { Scope } from "../model/selection.ts";
 import { sleep as sleepFor } from "./sleep.ts";
@@ -142,25 +142,31 @@ export class Reflector {
     const { connection, resource, scope } = this.#options;
     const seconds = Math.round(WATCH_SECONDS * (1 + this.#random()));
     let events = 0;
-    const onBegin = () => this.#answered();
-    for await (const event of watch(connection, resource(), scope, this.#version, seconds, onBegin, signal)) {
-      this.#heard();
-      this.#breaks = this.#tooOld = 0;
+    const onEvent = (event: WatchEvent) => {
       events++;
-      this.stats.events[event.type]++;
-      if (event.type === "BOOKMARK") {
-        if (event.resourceVersion !== "") this.#version = event.resourceVersion;
-        continue;
-      }
-      const { object } = event;
-      this.#version = object.metadata.resourceVersion ?? this.#version;
-      if (event.type === "DELETED") {
-        this.#known.delete(object.metadata.uid);
-        this.#options.sink.remove(object.metadata.uid, object, this.stats.heardMs);
-      } else this.#put(object);
-    }
+      this.#take(event);
+    };
+    const onBegin = () => this.#answered();
+    const request = { resource: resource(), scope, resourceVersion: this.#version, timeoutSeconds: seconds };
+    await watch(connection, { ...request, onBegin, onEvent }, signal);
     // A server, or a proxy, that ends every watch at once must not be asked without a pause.
     if (events === 0 && !signal.aborted) throw new BrokenWatch("the watch ended without an event");
+  }
+
+  #take(event: WatchEvent): void {
+    this.#heard();
+    this.#breaks = this.#tooOld = 0;
+    this.stats.events[event.type]++;
+    if (event.type === "BOOKMARK") {
+      if (event.resourceVersion !== "") this.#version = event.resourceVersion;
+      return;
+    }
+    const { object } = event;
+    this.#version = object.metadata.resourceVersion ?? this.#version;
+    if (event.type === "DELETED") {
+      this.#known.delete(object.metadata.uid);
+      this.#options.sink.remove(object.metadata.uid, object, this.stats.heardMs);
+    } else this.#put(object);
   }
 
   #put(object: KubernetesObject): void {

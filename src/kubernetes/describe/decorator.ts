@@ -129,10 +129,12 @@ export class Decorator {
     const { index } = this.#options;
     const query = this.#query;
     const key = index.keyOf(query);
-    Object.assign(query, other);
-    query.key = addressKey(other.address);
+    query.address = other.address;
+    query.port = other.port;
+    query.peerPort = other.peerPort;
     // Nobody else is found under a name that means the same.
     if (end.address === query.address && index.keyOf(query) === key) return here.facts;
+    query.key = addressKey(other.address);
     const there = this.#answer(describer);
     // A container may have declared the port of its pod, and the pod's policies speak of that and of its address.
     if (there.facts?.pod && !here.facts?.pod) {

@@ -39,11 +39,15 @@ export class AddressIndex {
   #networksSettledMs = 0;
   /** Pods that have no address yet, as far as is known, with their nodes. */
   readonly #waiting = new Map<Stored, string>();
+  /** How many on each node. */
+  readonly #waitingOn = new Map<string, number>();
   /** Ports that make a difference to anybody by themselves. */
   readonly #isTold = new Uint8Array(PORTS);
   /** Of each other port the first of those around it that are in the same ranges: they are all alike. */
   readonly #firstAlike = new Uint16Array(PORTS);
   #isPeerTold = false;
+  /** Grows with each change of an object. */
+  #turn = 0;
 
   constructor(rules: readonly Rule[]) {
     this.#rules = Map.groupBy(rules, ({ kind }) => kind);
@@ -60,40 +64,43 @@ export class AddressIndex {
     // All that is read from the object, which may have an impossible shape, before anything is changed.
     const drafts = (this.#rules.get(stored.kind) ?? []).flatMap((rule) => draftsOf(rule, whole));
     const ports = isPod ? declaredPorts(whole) : [];
-    const node = isPod ? waitsOn(whole) : "";
-    if (node !== "") this.#waiting.set(stored, node);
-    else if (isPod) this.#waiting.delete(stored);
+    if (isPod) this.#wait(stored, waitsOn(whole));
     for (const port of ports) this.#isTold[port] = 1;
-    const before = this.#entriesOf(stored);
-    const kept = new Set<Entry>();
-    const claims = new Map<Terms, Claim>();
+    const turn = ++this.#turn;
+    const added: AddressKey[] = [];
+    // Most of what an object says it has said before, in other objects of JSON.
+    let said: Terms | undefined, known: Terms | undefined, claim: Claim | undefined;
     for (const { key, terms } of drafts) {
-      const old = before.get(key)
-        ?.find((entry) => entry.claim.end.goneMs > nowMs && isSamePlace(entry, terms) && !kept.has(entry));
-      const claim = claims.get(terms) ?? { startMs, terms, end: NEVER };
-      claims.set(terms, claim);
+      if (terms !== said) [said, known, claim] = [terms, undefined, undefined];
+      const old = this.#ownAt(key, stored, terms, nowMs, turn);
+      if (old) {
+        const { terms: before } = old.claim;
+        if (before !== known && isSameTerms(before, terms)) known = before;
+        if (before !== known) this.#change(key, old, terms);
+      } else if (!this.#has(key, stored)) added.push(key);
+      claim ??= { startMs, terms: known ?? terms, end: NEVER };
       const entry = old ?? this.#add(stored, key, claim, nowMs);
-      if (old && !isSameTerms(old.claim.terms, terms)) this.#change(key, old, terms);
       if (end) this.#limit(key, entry, end);
-      kept.add(entry);
+      entry.turn = turn;
     }
-    for (const [key, entries] of before) {
-      for (const entry of entries) if (!kept.has(entry)) this.#limit(key, entry, { sureMs: nowMs, goneMs: nowMs });
+    for (const key of keysOf(stored.places)) {
+      for (let entry = this.#first.get(key); entry; entry = entry.next) {
+        const isLeft = entry.stored === stored && entry.turn !== turn && entry.claim.end.goneMs > nowMs;
+        if (isLeft) this.#limit(key, entry, { sureMs: nowMs, goneMs: nowMs });
+      }
     }
-    stored.places = placesOf(new Set([...before.keys(), ...drafts.map(({ key }) => key)]));
+    if (added.length > 0) stored.places = placesOf(new Set([...keysOf(stored.places), ...added]));
   }
 
   /** What is said of the object has changed. */
   changed(stored: Stored): void {
-    for (const [key, entries] of this.#entriesOf(stored)) {
-      for (const { claim } of entries) this.#forgetAnswers(key, claim);
-    }
+    this.#eachOf(stored, (key, { claim }) => this.#forgetAnswers(key, claim));
   }
 
   /** The object is gone. */
   end(stored: Stored, end: End): void {
-    this.#waiting.delete(stored);
-    for (const [key, entries] of this.#entriesOf(stored)) for (const entry of entries) this.#limit(key, entry, end);
+    if (stored.kind === "Pod") this.#wait(stored, "");
+    this.#eachOf(stored, (key, entry) => this.#limit(key, entry, end));
   }
 
   /** Forgets where objects were before `beforeMs`. */
@@ -101,17 +108,12 @@ export class AddressIndex {
     for (const stored of this.#ended) {
       const places = new Set<AddressKey>();
       let isEnded = false;
-      for (const [key, entries] of this.#entriesOf(stored)) {
-        for (const entry of entries) {
-          const { goneMs } = entry.claim.end;
-          if (goneMs < beforeMs) {
-            this.#drop(key, entry);
-            continue;
-          }
-          places.add(key);
-          isEnded ||= goneMs !== Infinity;
-        }
-      }
+      this.#eachOf(stored, (key, entry) => {
+        const { goneMs } = entry.claim.end;
+        if (goneMs < beforeMs) return this.#drop(key, entry);
+        places.add(key);
+        isEnded ||= goneMs !== Infinity;
+      });
       stored.places = placesOf(places);
       if (!isEnded) this.#ended.delete(stored);
     }
@@ -161,21 +163,48 @@ export class AddressIndex {
 
   /** Whether another pod on the node of this one has no address yet: it may have got this one's already. */
   readonly #isWaitedFor = (pod: Stored): boolean => {
-    if (pod.kind !== "Pod") return false;
-    const node = childOf(pod.object.spec, "nodeName");
-    for (const other of this.#waiting.values()) if (other === node) return true;
-    return false;
+    return pod.kind === "Pod" && this.#waitingOn.has(String(childOf(pod.object.spec, "nodeName")));
   };
 
-  /** The object's own entries, at each of its places. */
-  #entriesOf(stored: Stored): Map<AddressKey, Entry[]> {
-    const all = new Map<AddressKey, Entry[]>();
-    for (const key of keysOf(stored.places)) {
-      const own: Entry[] = [];
-      for (let entry = this.#first.get(key); entry; entry = entry.next) if (entry.stored === stored) own.push(entry);
-      all.set(key, own);
+  /** The pod waits on `node`, or no more on any. */
+  #wait(pod: Stored, node: string): void {
+    const before = this.#waiting.get(pod) ?? "";
+    if (before === node) return;
+    if (before !== "") {
+      const others = this.#waitingOn.get(before)! - 1;
+      if (others === 0) this.#waitingOn.delete(before);
+      else this.#waitingOn.set(before, others);
     }
-    return all;
+    if (node === "") this.#waiting.delete(pod);
+    else {
+      this.#waiting.set(pod, node);
+      this.#waitingOn.set(node, (this.#waitingOn.get(node) ?? 0) + 1);
+    }
+  }
+
+  /** Each of the object's own entries, and where; `visit` may drop it. */
+  #eachOf(stored: Stored, visit: (key: AddressKey, entry: Entry) => void): void {
+    for (const key of keysOf(stored.places)) {
+      for (let entry = this.#first.get(key); entry;) {
+        const { next } = entry;
+        if (entry.stored === stored) visit(key, entry);
+        entry = next;
+      }
+    }
+  }
+
+  #has(key: AddressKey, stored: Stored): boolean {
+    for (let entry = this.#first.get(key); entry; entry = entry.next) if (entry.stored === stored) return true;
+    return false;
+  }
+
+  /** The object's own entry there that `terms` go on with, and that this turn has not had yet. */
+  #ownAt(key: AddressKey, stored: Stored, terms: Terms, nowMs: number, turn: number): Entry | undefined {
+    for (let entry = this.#first.get(key); entry; entry = entry.next) {
+      if (entry.stored !== stored || entry.turn === turn || entry.claim.end.goneMs <= nowMs) continue;
+      if (isSamePlace(entry, terms)) return entry;
+    }
+    return undefined;
   }
 
   #portClass(port: number): number {
@@ -237,7 +266,7 @@ export class AddressIndex {
     const first = this.#first.get(key);
     const { network } = claim.terms;
     // Thousands of policies may name one network; their order makes no difference.
-    const entry: Entry = { stored, claim, next: network ? first : undefined };
+    const entry: Entry = { stored, claim, turn: 0, next: network ? first : undefined };
     if (network) {
       const shorter = this.#networks.findIndex((other) => other.claim.terms.network!.bits < network.bits);
       this.#networks.splice(shorter < 0 ? this.#networks.length : shorter, 0, entry);

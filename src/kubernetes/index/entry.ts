@@ -3,7 +3,7 @@
 import type { AddressKey } from "../model/address_key.ts";
 import type { Kind } from "../model/kinds.ts";
 import type { End } from "./lifetime.ts";
-import type { PortRange } from "./rules.ts";
+import type { PortRange } from "./claims.ts";
 import type { Stored } from "../model/stored.ts";
 import type { Terms } from "./terms.ts";
 
@@ -34,6 +34,8 @@ export interface Claim {
 export interface Entry {
   readonly stored: Stored;
   claim: Claim;
+  /** Of the last change of the object in which it had the address. */
+  turn: number;
   next: Entry | undefined;
 }
 

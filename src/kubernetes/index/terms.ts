@@ -3,7 +3,8 @@
 import { type AddressKey, addressKey } from "../model/address_key.ts";
 import { Cidr } from "../model/cidr.ts";
 import type { KubernetesObject } from "../model/object.ts";
-import { claimedAddresses, claimsOf, normalAddress, type PortRange, type Rule } from "./rules.ts";
+import { addressGroups, allAddresses, familiesOf, normalAddress, type PortRange } from "./claims.ts";
+import type { Rule } from "./rules.ts";
 
 /** Shared by all addresses of an object, and by all pods that are alone at theirs. */
 export interface Terms {
@@ -35,15 +36,21 @@ const ALONE: readonly Terms[] = [0, 1, 2, 3].map((sides) => ({
 
 export function draftsOf(rule: Rule, object: KubernetesObject): Draft[] {
   const { kind, sides, isPeerPort } = rule;
-  if (kind === "Pod") return podDrafts(claimedAddresses(rule, object), sides, object);
-  return claimsOf(rule, object).flatMap(({ addresses, except, ports, families }) => {
+  if (kind === "Pod") return podDrafts(allAddresses(rule, object), sides, object);
+  const families = familiesOf(rule, object);
+  const drafts: Draft[] = [];
+  for (const { addresses, except, ports } of addressGroups(rule, object)) {
     const exceptions = except.map((text) => Cidr.parse(text)).filter((network) => network !== undefined);
     const terms: Terms = { sides, ports, families, isPeerPort, isShared: false, except: exceptions };
-    return addresses.map((address) => {
-      if (!address.includes("/")) return { key: addressKey(address), terms };
-      return { key: address, terms: { ...terms, network: Cidr.parse(address) } };
-    });
-  });
+    for (const address of addresses) {
+      const isNetwork = address.includes("/");
+      drafts.push({
+        key: isNetwork ? address : addressKey(address),
+        terms: isNetwork ? { ...terms, network: Cidr.parse(address) } : terms,
+      });
+    }
+  }
+  return drafts;
 }
 
 /** A pod is alone at its address, unless that is its node's; then it is told by the ports that it has of the node. */

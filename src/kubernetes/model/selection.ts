@@ -18,6 +18,8 @@ export interface Scope {
   readonly query: Readonly<Record<string, string>>;
   /** Only the metadata of objects is asked for. */
   readonly isMetadataOnly?: boolean;
+  /** What a watch brings in so many milliseconds after the last is handled together; 0 without. */
+  readonly pauseMs?: number;
 }
 
 export interface Selection {
