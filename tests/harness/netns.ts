@@ -6,10 +6,13 @@ import { untilQuiet } from "./wait.ts";
 const DIRECTORY = "/run/netns";
 const NAME = /^mm(\d+)([nvi])[0-9a-f]{4}$/;
 
-/** A name such as `mm1234n5ae1`, at most 15 characters long: our prefix, the test's pid, the kind, a random number. */
+/** The number of the next name; where it begins is random, in case a process before had the same pid. */
+let next = crypto.getRandomValues(new Uint16Array(1))[0];
+
+/** A name such as `mm1234n5ae1`, at most 15 characters long: our prefix, the test's pid, the kind, a number. */
 export function uniqueName(kind: "n" | "v" | "i"): string {
-  const random = crypto.getRandomValues(new Uint16Array(1))[0].toString(16).padStart(4, "0");
-  return `mm${Deno.pid}${kind}${random}`;
+  next = (next + 1) % 0x1_0000;
+  return `mm${Deno.pid}${kind}${next.toString(16).padStart(4, "0")}`;
 }
 
 /** Pid of the test that made a name of this kind; `undefined` when it is none of ours. */

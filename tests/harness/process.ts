@@ -46,6 +46,8 @@ export class Process implements AsyncDisposable {
   #child: Deno.ChildProcess;
   #name: string;
   #status: Deno.CommandStatus | undefined;
+  /** It has ended, although its last lines may not have been read. */
+  #isGone = false;
 
   private constructor(child: Deno.ChildProcess, name: string) {
     this.#child = child;
@@ -54,6 +56,7 @@ export class Process implements AsyncDisposable {
     const read = Promise.all([collectLines(child.stdout, this.stdout), collectLines(child.stderr, this.stderr)]);
     this.exited = (async () => {
       const status = await child.status;
+      this.#isGone = true;
       await read;
       return this.#status = status;
     })();
@@ -95,7 +98,7 @@ export class Process implements AsyncDisposable {
   }
 
   signal(name: Deno.Signal): void {
-    if (this.running) this.#child.kill(name);
+    if (!this.#isGone) this.#child.kill(name);
   }
 
   /** Closes its standard input, which is how our own programs are told to finish, and waits for the end. */

@@ -109,6 +109,11 @@ export class Traffic {
     return this.#startReady(namespace, "sink", { port, ports });
   }
 
+  /** Starts `converse` beside the test; disposing breaks it off. */
+  startConverse(namespace: Namespace, options: Options): Process {
+    return namespace.start(this.#command("converse", options));
+  }
+
   /** Starts `blast` until {@linkcode finishBlast}. */
   startBlast(namespace: Namespace, options: Options): Process {
     return namespace.start(this.#command("blast", { ...options, "until-eof": 1 }));

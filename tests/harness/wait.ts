@@ -1,7 +1,8 @@
 /** Waiting for conditions instead of for times. */
 
 const POLL_MS = 20;
-const DEFAULT_TIMEOUT_MS = 30_000;
+/** A machine that is shared may stall for many seconds, and a program may take as long to start. */
+const DEFAULT_TIMEOUT_MS = 120_000;
 
 /** Resolves after `ms` milliseconds. */
 export function sleep(ms: number): Promise<void> {
@@ -27,24 +28,44 @@ export async function until<T>(
   }
 }
 
-/** Resolves when `read` has returned the same text for `quietMs` milliseconds. */
+/** So often must nothing have changed: what is quiet because the machine stalls moves on between two looks. */
+const QUIET_LOOKS = 5;
+
+/** Resolves when `read` has returned the same text for `quietMs` milliseconds, and several times. */
 export async function untilQuiet(what: string, read: () => Promise<string>, quietMs = 300): Promise<void> {
   let last = await read();
   let sinceMs = performance.now();
+  let looks = 0;
   await until(`${what} to come to rest`, async () => {
     const now = await read();
     if (now !== last) {
       last = now;
       sinceMs = performance.now();
+      looks = 0;
     }
-    return performance.now() - sinceMs >= quietMs;
+    return ++looks > QUIET_LOOKS && performance.now() - sinceMs >= quietMs;
   });
 }
 
-/** TCP ports on 127.0.0.1 that were free a moment ago, all different. */
+/** Below the ports that the kernel gives to whoever asks for any, and to every connection. */
+const [FIRST_PORT, LAST_PORT] = [12_000, 29_999];
+
+/** TCP ports on 127.0.0.1 that were free a moment ago, all different; nobody gets one of them by chance meanwhile. */
 export function freePorts(count: number): number[] {
-  const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
-  const ports = listeners.map((listener) => listener.addr.port);
-  for (const listener of listeners) listener.close();
-  return ports;
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT + 1));
+    if (isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return false;
+    throw error;
+  }
 }

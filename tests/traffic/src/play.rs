@@ -42,13 +42,14 @@ fn from_hex(text: &str) -> Result<Vec<u8>, String> {
     (0..text.len()).step_by(2).map(|at| pair(at).ok_or_else(|| format!("no hex digits at {at}"))).collect()
 }
 
-/// Sends the frames of standard input, one per line: `<place> <milliseconds after the start> <hex>`, in that order.
+/// Sends the frames of standard input, one per line: `<place> <milliseconds after the start> <hex>`, in that order. A frame that
+/// is late makes all that follow as late, so that no time between two is shorter than it should be.
 ///
 /// `--places` lists `NAMESPACE_PATH:INTERFACE,…`, which the lines name by number from 0.
 pub fn play(args: &Args) -> Outcome {
     let places: String = args.required("places")?;
     let sockets = places.split(',').map(open).collect::<Result<Vec<_>, _>>()?;
-    let started = Instant::now();
+    let mut started = Instant::now();
     let mut sent = 0;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
@@ -56,12 +57,14 @@ pub fn play(args: &Args) -> Outcome {
         let [place, at_ms, hex] = words[..] else { return Err(format!("not a line of frames: {line}").into()) };
         let socket = sockets.get(place.parse::<usize>()?).ok_or_else(|| format!("no place {place}"))?;
         let frame = from_hex(hex)?;
-        thread::sleep((started + Duration::from_millis(at_ms.parse()?)).saturating_duration_since(Instant::now()));
+        let due = Duration::from_millis(at_ms.parse()?);
+        thread::sleep((started + due).saturating_duration_since(Instant::now()));
         // SAFETY: pointer and length describe the frame.
         let taken = unsafe { libc::send(socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
         if taken != frame.len() as isize {
             return Err(format!("frame {sent}: {}", Error::last_os_error()).into());
         }
+        started = Instant::now() - due;
         sent += 1;
     }
     Ok(format!("{{\"sent\":{sent}}}"))
