@@ -76,7 +76,7 @@ for (const attach of ["tcx", "clsact"]) {
       watch: watch(left),
       otlp: { endpoint: collector.grpcEndpoint, protocol: "grpc" as const },
       // Some flows have several records.
-      span: { udp_timeout: "1s", tcp_timeout: "2s", tcp_fin_timeout: "1s", icmp_timeout: "1s", generic_timeout: "1s" },
+      span: { udp_timeout: "1s", tcp_timeout: "10s", tcp_fin_timeout: "1s", icmp_timeout: "1s", generic_timeout: "1s" },
       metricsExtra: "debug_metrics_enabled = true",
       extra: FILTERS,
     };

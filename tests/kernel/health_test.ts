@@ -7,6 +7,8 @@ import { Network } from "../harness/netns.ts";
 import { temporary } from "../harness/temporary.ts";
 import { freePorts, until } from "../harness/wait.ts";
 
+const PROBES = ["/livez", "/readyz", "/startup"];
+
 interface Health {
   status: string;
   checks: Record<string, { status: string; detail?: string }>;
@@ -24,6 +26,13 @@ async function ask(agent: Agent, path: string): Promise<{ code: number; body: He
   }
 }
 
+/** The first answer of each probe, all asked for at once: a start does not wait for them. */
+async function firstAnswers(agent: Agent): Promise<{ path: string; code: number; body: Health }[]> {
+  return await Promise.all(PROBES.map(async (path) => {
+    return { path, ...await until(`${path} to answer`, () => ask(agent, path)) };
+  }));
+}
+
 Deno.test("every probe answers 503 while the agent starts, and 200 from then on", async () => {
   await prepareBpffs();
   await using network = await Network.create();
@@ -31,13 +40,12 @@ Deno.test("every probe answers 503 while the agent starts, and 200 from then on"
   // A table that takes seconds to make.
   const settings = { watch: watch(network.left), capacity: 2_000_000 };
   await using agent = await Agent.launch(settings, { instance: instance.name });
-  for (const path of ["/livez", "/readyz", "/startup"]) {
-    const { code, body } = await until(`${path} to answer`, () => ask(agent, path));
+  for (const { path, code, body } of await firstAnswers(agent)) {
     assert.deepEqual([code, body.status], [503, "unavailable"], path);
     assert.deepEqual(body.checks.startup, { status: "unavailable", detail: "starting" });
   }
   await agent.untilReady();
-  for (const path of ["/livez", "/readyz", "/startup"]) {
+  for (const path of PROBES) {
     const { code, body } = (await ask(agent, path))!;
     assert.deepEqual([code, body.status], [200, "ok"], path);
     assert.equal(body.checks.interfaces.detail, "1 watched");
@@ -63,10 +71,7 @@ Deno.test("every probe answers 503 also while a cluster does not say who the age
   await Deno.writeTextFile(kubeconfig, JSON.stringify(config));
   const settings = { watch: watch(network.left) };
   await using agent = await Agent.launch(settings, { instance: instance.name, env: { KUBECONFIG: kubeconfig } });
-  for (const path of ["/livez", "/readyz", "/startup"]) {
-    const { code } = await until(`${path} to answer`, () => ask(agent, path));
-    assert.equal(code, 503, path);
-  }
+  for (const { path, code } of await firstAnswers(agent)) assert.equal(code, 503, path);
   assert.doesNotMatch(agent.process.output, /event=k8s_identity/, "which is when it has given up");
   await until("the start to end", async () => (await ask(agent, "/livez"))?.code === 200);
   assert.match(agent.process.output, /event=k8s_identity/);
@@ -83,7 +88,8 @@ Deno.test("a collector that is away shows in the checks and never makes the agen
     watch: watch(left),
     otlp: { endpoint: `http://127.0.0.1:${port}`, protocol: "http_binary" as const },
     span: { icmp_timeout: "200ms" },
-    extra: 'shutdown_timeout = "1s"',
+    // It waits for its collector, which the test makes come when it has seen enough.
+    extra: 'shutdown_timeout = "10m"',
   };
   await using agent = await Agent.start(settings, { instance: instance.name });
   await left.namespace.run(["ping", "-c", "1", right.ipv4]);
@@ -100,5 +106,6 @@ Deno.test("a collector that is away shows in the checks and never makes the agen
     return answer?.code === 503 ? answer : undefined;
   });
   assert.equal(stopping.body.checks.running.detail, "stopping");
+  await using _collector = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, () => new Response());
   assert.equal((await agent.process.exited).code, 0, agent.process.output);
 });

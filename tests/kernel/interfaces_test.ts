@@ -178,7 +178,8 @@ Deno.test(`${MANY} interfaces come and go under traffic: sums are exact and memo
   };
   await using blast = traffic.startBlast(left.namespace, options);
   const numbers = Array.from({ length: MANY }, (_, i) => i);
-  // They are up, so that the kernel sends its greetings on all of them.
+  // They are up, and nothing keeps the kernel from sending its greetings on all of them.
+  await left.namespace.run(["nft", "delete", "table", "ip6", "unasked"]);
   const add = (i: number) => `link add w${i} type veth peer name p${i}\nlink set w${i} up\nlink set p${i} up\n`;
   const startBytes = (await agent.usage()).rssBytes;
   await left.namespace.run(["ip", "-batch", "-"], numbers.map(add).join(""));

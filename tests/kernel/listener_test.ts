@@ -36,14 +36,18 @@ for (const { name, protocol, family, isServer, kind } of cases) {
     await using instance = new Instance();
     await using _server = await traffic.serve(server.namespace, PORT);
     const options = { to: server[family], port: PORT, protocol, flows: 1, "source-port": CLIENT_PORT };
-    const conversation = traffic.converse(client.namespace, { ...options, rounds: 60, "gap-ms": 100 });
     const before = (await counters(left)).txPackets;
+    // It goes on for longer than any agent takes to start.
+    await using _conversation = traffic.startConverse(client.namespace, { ...options, rounds: 10_000, "gap-ms": 100 });
     await until("the conversation to be under way", async () => (await counters(left)).txPackets >= before + 5);
     const settings = { watch: watch(left), otlp: { endpoint: collector.grpcEndpoint, protocol: "grpc" as const } };
     await using agent = await Agent.start(settings, { instance: instance.name });
     const metrics = await agent.metrics();
     assert.ok(isServer ? metrics.sum(/^mermin_ebpf_map_size\{map="LISTENING_PORTS"/) > 0 : true);
-    await conversation;
+    await until(
+      "packets of it to be counted",
+      async () => (await agent.metrics()).sum(/^mermin_capture_packets_total\{.*outcome="counted"/) >= 10,
+    );
     assert.equal(await agent.stop(), 0, agent.process.output);
     const spans = (await collector.stop()).filter(({ attributes }) => attributes["network.transport"] === protocol);
     assert.equal(new Set(spans.map(({ attributes }) => attributes["flow.community_id"])).size, 1);

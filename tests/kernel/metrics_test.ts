@@ -84,7 +84,7 @@ Deno.test("series of an interface that is gone are shown for stale_metric_ttl, a
   await using instance = new Instance();
   const settings = {
     watch: { interfaceName: "mm*", namespacePath: namespace.path },
-    metricsExtra: 'debug_metrics_enabled = true\nstale_metric_ttl = "3s"',
+    metricsExtra: 'debug_metrics_enabled = true\nstale_metric_ttl = "10s"',
   };
   await using agent = await Agent.start(settings, { instance: instance.name });
   await namespace.run(["ping", "-c", "3", "-i", "0.2", right.ipv4]);

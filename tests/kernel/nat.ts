@@ -1,6 +1,6 @@
 /** A host that translates addresses between a client and two servers, as kube-proxy does. */
 
-import { Namespace, sweepNamespaces, uniqueName } from "../harness/netns.ts";
+import { keepSilent, Namespace, sweepNamespaces, uniqueName } from "../harness/netns.ts";
 import { run, tryRun } from "../harness/process.ts";
 
 export type Family = "ipv4" | "ipv6";
@@ -80,6 +80,7 @@ table inet mermin {
     const parties = [this.client, ...this.servers];
     const all = [this.host, ...parties];
     await run(["ip", "-batch", "-"], all.map(({ name }) => `netns add ${name}\n`).join(""));
+    await Promise.all(all.map(keepSilent));
     await this.host.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]);
     for (const [i, party] of parties.entries()) {
       const name = i === 0 ? "client" : `server${i - 1}`;

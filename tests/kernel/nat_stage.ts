@@ -5,11 +5,13 @@ import { Agent, type AgentOptions, Instance, prepareBpffs } from "../harness/age
 import type { AgentSettings } from "../harness/agent_config.ts";
 import { Collector } from "../harness/collector.ts";
 import type { SpanRecord } from "../harness/otlp_json.ts";
+import type { Process } from "../harness/process.ts";
 import { Traffic } from "../harness/traffic.ts";
 import { NatHost, PORT, SERVER_PORT, SERVICE } from "./nat.ts";
 
 /** From which the client talks first. */
 export const CLIENT_PORT = 20_000;
+const USUAL = { to: SERVICE.ipv4, port: PORT, "source-port": CLIENT_PORT };
 
 export interface NatStageOptions {
   /** Rules of nftables; none without. */
@@ -54,8 +56,12 @@ export class NatStage implements AsyncDisposable {
 
   /** The client talks to the service, unless `options` say otherwise. */
   async converse(options: Record<string, string | number>): Promise<void> {
-    const usual = { to: SERVICE.ipv4, port: PORT, "source-port": CLIENT_PORT };
-    await this.traffic.converse(this.nat.client, { ...usual, ...options });
+    await this.traffic.converse(this.nat.client, { ...USUAL, ...options });
+  }
+
+  /** The same beside the test; disposing breaks it off. */
+  startConverse(options: Record<string, string | number>): Process {
+    return this.traffic.startConverse(this.nat.client, { ...USUAL, ...options });
   }
 
   /** Stops the agent in order and returns all its spans of a protocol. */

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import type { CaptureSession, HookCounters } from "../../src/capture/mod.ts";
 import type { RecordValues } from "../../src/flow/testing.ts";
+import type { Namespace } from "../harness/netns.ts";
 import { finishBlast, Traffic } from "../harness/traffic.ts";
-import { sleep } from "../harness/wait.ts";
+import { sleep, until, untilQuiet } from "../harness/wait.ts";
 import { FAR, Host } from "./host.ts";
 import { sweep } from "./records.ts";
 import { attachTo, openSession, sessionOptions } from "./session.ts";
@@ -12,7 +13,11 @@ import { attachTo, openSession, sessionOptions } from "./session.ts";
 const PORT = 7000;
 const SOURCE_PORT = 20_000;
 const [TCP, UDP] = [6, 17];
+/** Another hook takes a side over when its owner has been silent for 200 ms and 200 ms more have passed. */
 const LATER_MS = 400;
+const PAUSE_US = 3000;
+/** With that pause between them they take longer, whatever the machine does. */
+const LATER_PACKETS = 200;
 
 function packetsOf(records: RecordValues[]): [number, number] {
   return records.reduce(([a, b], { packetsDelta }) => [a + packetsDelta[0], b + packetsDelta[1]], [0, 0]);
@@ -55,9 +60,20 @@ async function withSession(
 }
 
 /** What one device has passed, sent and received. */
-async function passed(host: Host, name: string): Promise<number> {
-  const { rx, tx } = JSON.parse(await host.host.run(["ip", "-j", "-s", "link", "show", "dev", name]))[0].stats64;
+async function passed({ host }: { host: Namespace }, name: string): Promise<number> {
+  const { rx, tx } = JSON.parse(await host.run(["ip", "-j", "-s", "link", "show", "dev", name]))[0].stats64;
   return rx.packets + tx.packets;
+}
+
+/** Resolves when the pod has sent so many more packets by this interface. */
+async function untilPassed({ pod }: Host, name: "a" | "b", count = LATER_PACKETS): Promise<void> {
+  const before = await passed({ host: pod }, name);
+  await until(`${count} packets by ${name}`, async () => await passed({ host: pod }, name) >= before + count);
+}
+
+/** Resolves when no packet passes any more. */
+function untilAtRest({ host }: Host): Promise<void> {
+  return untilQuiet("traffic of the host", () => host.run(["ip", "-j", "-s", "link"]));
 }
 
 for (const kind of ["bridged", "routed"] as const) {
@@ -70,7 +86,7 @@ for (const kind of ["bridged", "routed"] as const) {
       const common = { to: FAR, port: PORT, "source-port": SOURCE_PORT, flows: 200, concurrency: 2 };
       await traffic.converse(host.pod, { ...common, protocol: "tcp", rounds: 3, reply: 20_000 });
       await traffic.converse(host.pod, { ...common, protocol: "udp", rounds: 3 });
-      await sleep(LATER_MS);
+      await untilAtRest(host);
       const [poda, uplink] = [await host.index("poda"), await host.index("uplink")];
       const records = await sweep(session);
       assert.equal(records.length, 400);
@@ -103,16 +119,17 @@ for (const { name, watched, moves, owner } of changes) {
     await using host = await Host.create("bridged");
     await withSession(host, watched, async (session) => {
       await using _sink = await traffic.sink(host.far, PORT, 1);
-      const slowly = { threads: 1, flows: 1, burst: 1, "pause-us": 3000 };
+      const slowly = { threads: 1, flows: 1, burst: 1, "pause-us": PAUSE_US };
       await using blast = traffic.startBlast(host.pod, { to: FAR, port: PORT, "source-port": SOURCE_PORT, ...slowly });
       const records: RecordValues[] = [];
+      await untilPassed(host, "a");
       for (const move of moves) {
-        await sleep(LATER_MS);
         await host.leaveBy(move);
         records.push(...await sweep(session, { activeMs: 1 }));
+        await untilPassed(host, move);
       }
-      await sleep(LATER_MS);
       const { ports: [[, sent]] } = await finishBlast(blast);
+      await untilAtRest(host);
       records.push(...await sweep(session));
       assert.deepEqual(packetsOf(records), [sent, 0]);
       if (owner) assert.equal(records.at(-1)!.hook[0] >> 1, await host.index(owner));
@@ -132,7 +149,7 @@ for (const { name, rounds } of [{ name: "short", rounds: 1 }, { name: "long", ro
         await using _server = await traffic.serve(host.far, PORT);
         const talk = { to: FAR, port: PORT, "source-port": SOURCE_PORT, flows: 1, rounds, "gap-ms": 20 };
         await traffic.converse(host.pod, { ...talk, protocol });
-        await sleep(LATER_MS);
+        await untilAtRest(host);
         const [record, ...more] = await sweep(session);
         assert.deepEqual([more, record.protocol], [[], number]);
         assert.deepEqual(record.hook, [await host.index("poda") << 1, await host.index("podb") << 1 | 1]);
@@ -158,7 +175,7 @@ Deno.test("windows cut at full packet rate on two CPUs count each packet once, a
     const records: RecordValues[] = [];
     while (!done) records.push(...await sweep(session, { activeMs: 0.001 }));
     await blast;
-    await sleep(LATER_MS);
+    await untilAtRest(host);
     records.push(...await sweep(session));
     assert.deepEqual(packetsOf(records), [seenAt(session, await host.index("poda")), 0]);
     assert.ok(records.length > 2 * full.flows, `only ${records.length} windows`);
@@ -173,10 +190,14 @@ Deno.test("a flow that moves at full packet rate to an interface that has not se
     await using _sink = await traffic.sink(host.far, PORT, 1);
     const full = { threads: 1, flows: 1, burst: 1 };
     await using blast = traffic.startBlast(host.pod, { to: FAR, port: PORT, "source-port": SOURCE_PORT, ...full });
-    await sleep(LATER_MS);
-    await host.leaveBy("b");
-    await sleep(LATER_MS);
+    for (const name of ["a", "b"] as const) {
+      await host.leaveBy(name);
+      await untilPassed(host, name, 1);
+      await sleep(LATER_MS);
+      await untilPassed(host, name, 1);
+    }
     await finishBlast(blast);
+    await untilAtRest(host);
     const [first, second] = [seenAt(session, await host.index("poda")), seenAt(session, await host.index("podb"))];
     assert.ok(first > 0 && second > 0);
     assert.deepEqual(packetsOf(await sweep(session)), [first + second, 0]);
@@ -189,12 +210,13 @@ Deno.test("an interface that is watched later only sees copies", async () => {
   await using host = await Host.create("bridged");
   await withSession(host, ["poda"], async (session) => {
     await using _sink = await traffic.sink(host.far, PORT, 1);
-    const slowly = { threads: 1, flows: 1, burst: 1, "pause-us": 3000 };
+    const slowly = { threads: 1, flows: 1, burst: 1, "pause-us": PAUSE_US };
     await using blast = traffic.startBlast(host.pod, { to: FAR, port: PORT, "source-port": SOURCE_PORT, ...slowly });
-    await sleep(LATER_MS);
+    await untilPassed(host, "a");
     await attachTo(session, "uplink");
-    await sleep(LATER_MS);
+    await untilPassed(host, "a");
     const { ports: [[, sent]] } = await finishBlast(blast);
+    await untilAtRest(host);
     const [record] = await sweep(session);
     assert.deepEqual(record.packetsDelta, [sent, 0]);
     assert.deepEqual(record.interfaces, [await host.index("poda"), await host.index("uplink")]);
@@ -210,7 +232,7 @@ Deno.test("a conversation over loopback is counted once, although both hooks see
     const talk = { to: "127.0.0.1", port: PORT, "source-port": SOURCE_PORT, flows: 50, rounds: 5, "gap-ms": 5 };
     await traffic.converse(host.host, { ...talk, protocol: "tcp" });
     await traffic.converse(host.host, { ...talk, protocol: "udp" });
-    await sleep(LATER_MS);
+    await untilAtRest(host);
     const records = await sweep(session);
     const [a, b] = packetsOf(records);
     assert.equal(records.length, 100);

@@ -13,6 +13,7 @@ import { attachTo, openSession, sessionOptions } from "./session.ts";
 
 const [CLIENT_PORT, SERVER_PORT] = [40_000, 700];
 const MS = 1_000_000;
+const LATEST_MS = 30_000;
 const END_OF_FLOW_DETECTED = 3;
 /** The left end is side 0, and here the client. */
 const CLIENT: Side = 0;
@@ -67,8 +68,8 @@ const GOOD_BYE: Segment[] = [
 ];
 
 function assertAbout(ns: number, ms: number, what: string): void {
-  // A busy machine may send a frame late.
-  assert.ok(ns > ms * MS / 2 && ns < (ms + 500) * MS, `${what} is ${ns / MS} ms instead of ${ms}`);
+  // Frames never come sooner after each other than they should, and on a busy machine they come much later.
+  assert.ok(ns > ms * MS / 2 && ns < LATEST_MS * MS, `${what} is ${ns / MS} ms instead of ${ms}`);
 }
 
 for (const family of ["ipv4", "ipv6"] as const) {
@@ -84,7 +85,7 @@ for (const family of ["ipv4", "ipv6"] as const) {
       assertAbout(record.handshakeNs, 40, "the handshake");
       assertAbout(record.latencyNs[SERVER], (40 + 60) / 2, "the server's latency");
       assertAbout(record.latencyNs[CLIENT], 99, "the client's latency");
-      assert.ok(record.jitterNs[SERVER] > 0 && record.jitterNs[SERVER] < 500 * MS);
+      assert.ok(record.jitterNs[SERVER] > 0 && record.jitterNs[SERVER] < LATEST_MS * MS);
       assert.equal(record.jitterNs[CLIENT], 0);
     });
   });

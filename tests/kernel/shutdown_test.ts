@@ -13,7 +13,7 @@ const PORT = 7000;
 const FLOWS = 5000;
 const SHUTDOWN_SECONDS = 3;
 /** What a busy machine may take for the steps that come after the time is over; less than a request waits for its answer. */
-const GRACE_SECONDS = 5;
+const GRACE_SECONDS = 60;
 
 /** A collector that takes the connection and never answers. */
 function hungCollector(): Disposable & { endpoint: string } {
@@ -55,7 +55,7 @@ function settingsFor(network: Network, endpoint: string, onExit: AgentSettings["
   return {
     watch: watch(network.left),
     onExit,
-    otlp: { endpoint, protocol: "http_binary" },
+    otlp: { endpoint, protocol: "http_binary", limits: { timeout: "10m", max_export_timeout: "10m" } },
     // None is due before the stop.
     span: { tcp_fin_timeout: "10m", tcp_timeout: "10m", max_record_interval: "10m" },
     extra: `shutdown_timeout = "${SHUTDOWN_SECONDS}s"`,
