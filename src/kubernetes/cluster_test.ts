@@ -70,7 +70,7 @@ async function connected(api: FakeApi, kinds: readonly Kind[]): Promise<Cluster 
   const env = new Map([["POD_NAMESPACE", "default"], ["POD_NAME", "mermin-x"]]);
   await cluster.identify({ env: (name) => env.get(name), readText: () => "", hostname: () => "" });
   cluster.start();
-  await cluster.untilSettled(5000);
+  await cluster.untilSettled(60_000);
   // The last that is asked for at a start, after the DaemonSet.
   await until(() =>
     lines.includes("k8s_uid_unknown") && kinds.every((kind) => api.isWatched(`${kind.toLowerCase()}s`))
@@ -80,7 +80,7 @@ async function connected(api: FakeApi, kinds: readonly Kind[]): Promise<Cluster 
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let i = 0; !await condition(); i++) {
-    ok(i < 1000, "waited in vain");
+    ok(i < 20_000, "waited in vain");
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -26,7 +26,7 @@ async function written(traces: { [name: string]: Plain }): Promise<string> {
 }
 
 Deno.test("createTracer() writes the agent's own spans in each format", async () => {
-  const head = /^\d{4}-\d\d-\d\dT[\d:.]+Z trace agent\.stop 25\d\.\d ms trace_id=[0-9a-f]{32}/;
+  const head = /^\d{4}-\d\d-\d\dT[\d:.]+Z trace agent\.stop \d{3,}\.\d ms trace_id=[0-9a-f]{32}/;
   const line = await written({ stdout: "text" });
   assert.match(line, head);
   assert.ok(line.endsWith(' mermin.flows.lost=3 error.message="no \\"way\\""\n'), line);
@@ -39,7 +39,7 @@ Deno.test("createTracer() writes the agent's own spans in each format", async ()
     assert.deepEqual(span.attributes, { "mermin.flows.lost": 3, "error.message": 'no "way"' });
     assert.deepEqual(span.resource, { "service.name": "mermin" });
     const lastedMs = Number(BigInt(span.endTimeUnixNano) - BigInt(span.startTimeUnixNano)) / 1e6;
-    assert.ok(lastedMs >= 250 && lastedMs < 2000, String(lastedMs));
+    assert.ok(lastedMs >= 250 && lastedMs < 60_000, String(lastedMs));
   }
 });
 
