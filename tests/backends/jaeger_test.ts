@@ -5,6 +5,7 @@ import { Agent, Instance, prepareBpffs } from "../harness/agent.ts";
 import { watch } from "../harness/agent_config.ts";
 import { Capture } from "../harness/capture.ts";
 import { Network } from "../harness/netns.ts";
+import type { SpanRecord } from "../harness/otlp_json.ts";
 import { Traffic } from "../harness/traffic.ts";
 import { until } from "../harness/wait.ts";
 import { checkFlow, Nearness } from "../spans/compare.ts";
@@ -15,6 +16,10 @@ import { Jaeger } from "./jaeger.ts";
 
 const PORT = 7000;
 const SOURCE_PORT = 40_000;
+
+function packetsIn({ attributes }: SpanRecord): number {
+  return Number(attributes["flow.packets.delta"]) + Number(attributes["flow.reverse.packets.delta"]);
+}
 
 Deno.test("Jaeger's API returns a flow trace with all attributes", async () => {
   await prepareBpffs();
@@ -31,26 +36,30 @@ Deno.test("Jaeger's API returns a flow trace with all attributes", async () => {
   await using _server = await traffic.serve(right.namespace, PORT);
   const flow = { protocol: "tcp", to: right.ipv6, port: PORT, flows: 1, "source-port": SOURCE_PORT };
   await traffic.converse(left.namespace, { ...flow, rounds: 4, "gap-ms": 800 });
+  await until("the flow to end", async () => (await agent.metrics()).sum(/^mermin_flow_spans_active_total/) === 0);
+  const captured = await capture.stop();
+  assert.equal(await agent.stop(), 0, agent.process.output);
+  const packets = captured.filter(({ tcp: segment }) => segment);
   const spans = await until("the trace", async () => {
     const found = (await jaeger.spans("mermin")).filter(({ name }) => name === "flow_ipv6_tcp");
-    return found.some(({ attributes }) => attributes["flow.end_reason"] === "end_of_flow_detected") ? found : undefined;
+    return found.reduce((sum, one) => sum + packetsIn(one), 0) === packets.length ? found : undefined;
   });
-  const observed = await observe(left, await capture.stop(), spans);
-  assert.equal(await agent.stop(), 0, agent.process.output);
+  const observed = await observe(left, captured, spans);
 
   assert.deepEqual(await jaeger.services(), ["mermin"]);
   assert.equal(new Set(spans.map(({ traceId }) => traceId)).size, 1, "traces");
-  const packets = observed.packets.filter(({ tcp: segment }) => segment);
-  const inSpan = ({ attributes }: typeof spans[number]) =>
-    Number(attributes["flow.packets.delta"]) + Number(attributes["flow.reverse.packets.delta"]);
   const inOrder = spans.toSorted((a, b) => Number(a.startNs - b.startNs));
   let at = 0;
   const expected = inOrder.map((span, index) => {
-    const window = packets.slice(at, at += inSpan(span));
+    const window = packets.slice(at, at += packetsIn(span));
     const times = [HANDSHAKE, ...answerTimes(window, right.ipv6) ? ROUND_TRIP : []];
-    return index < inOrder.length - 1
-      ? tcp("CLIENT", "established", "active_timeout", times, { packets: window.length })
-      : tcp("CLIENT", "time_wait", "end_of_flow_detected", times);
+    if (index < inOrder.length - 1) {
+      return tcp("CLIENT", "established", "active_timeout", times, { packets: window.length });
+    }
+    // On a busy machine the end of the window may come before the flow is found to have ended.
+    const reason = span.attributes["flow.end_reason"];
+    assert.ok(reason === "end_of_flow_detected" || reason === "active_timeout", String(reason));
+    return tcp("CLIENT", "time_wait", reason, times);
   });
   assert.ok(expected.length >= 2, "several windows");
   const communityId = observed.communityId(packets);

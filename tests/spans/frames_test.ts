@@ -5,7 +5,7 @@ import { checkSpans, first } from "../harness/checks.ts";
 import { Network } from "../harness/netns.ts";
 import { checkFlow, Nearness } from "./compare.ts";
 import { checkResource } from "./resource.ts";
-import { framesOf, type Scenario, SCENARIOS } from "./scenarios.ts";
+import { framesOf, type Scenario, SCENARIOS, TIMEOUTS } from "./scenarios.ts";
 import { type Observed, type Side, Stage } from "./stage.ts";
 
 function packetsOf({ packets }: Observed, { clientPort, serverPort }: Scenario) {
@@ -17,7 +17,7 @@ function packetsOf({ packets }: Observed, { clientPort, serverPort }: Scenario) 
 Deno.test("spans of played frames have every field that they must have", async (t) => {
   await using network = await Network.create();
   const sides: Side[] = ["left", "right"];
-  await using stage = await Stage.open(network);
+  await using stage = await Stage.open(network, TIMEOUTS);
   await stage.traffic.play(network, framesOf(network));
   const observed = { left: await stage.observed("left"), right: await stage.observed("right") };
   const nearness = new Nearness();

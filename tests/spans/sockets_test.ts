@@ -17,9 +17,21 @@ const ECHO = [0, 8];
 const ECHO_V6 = [128, 129];
 const SCANNED_PORTS = 1000;
 const PROBES = 3;
+/** One probe after the other; one whose answer is late is not given up. */
+const PATIENTLY = ["-n", "-q", String(PROBES), "-N", "1", "-w", "60"];
 /** Below 1024, so that the ports tell the roles of UDP. */
 const PORT = 700;
 const SINK_PORT = 800;
+/** Longer than any program here pauses, and than a busy machine makes it pause. */
+const TIMEOUTS = {
+  max_record_interval: "5m",
+  generic_timeout: "15s",
+  icmp_timeout: "15s",
+  tcp_timeout: "15s",
+  tcp_fin_timeout: "10s",
+  tcp_rst_timeout: "10s",
+  udp_timeout: "15s",
+};
 
 /** Flows of one kind: which packets are theirs, how many there are, and what each span of them says. */
 interface Flows {
@@ -146,8 +158,7 @@ const SCENARIOS: Scenario[] = [
   },
   {
     name: "traceroute by UDP through a router",
-    play: ({ network: { left } }) =>
-      left.namespace.run(["traceroute", "-n", "-q", String(PROBES), "-N", "1", "-p", "33434", FAR_IPV4]),
+    play: ({ network: { left } }) => left.namespace.run(["traceroute", ...PATIENTLY, "-p", "33434", FAR_IPV4]),
     flows: [
       {
         name: "the probes, whose ports do not tell roles",
@@ -175,8 +186,7 @@ const SCENARIOS: Scenario[] = [
   },
   {
     name: "traceroute by ICMP to the same target",
-    play: ({ network: { left } }) =>
-      left.namespace.run(["traceroute", "-I", "-n", "-q", String(PROBES), "-N", "1", FAR_IPV4]),
+    play: ({ network: { left } }) => left.namespace.run(["traceroute", "-I", ...PATIENTLY, FAR_IPV4]),
     flows: [{
       name: "the echoes and the target's replies",
       select: isIcmp(ICMP, ECHO, FAR_IPV4),
@@ -208,7 +218,7 @@ function checkFlows(observed: Observed, side: Side, flows: Flows, nearness: Near
 Deno.test("spans of real programs' packets have every field that they must have", async (t) => {
   await using network = await Network.create();
   await using _far = await Far.behind(network);
-  await using stage = await Stage.open(network);
+  await using stage = await Stage.open(network, TIMEOUTS);
   const { traffic } = stage;
   const sides: Side[] = ["left", "right"];
   await using _server = await traffic.serve(network.right.namespace, PORT);

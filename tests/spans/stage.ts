@@ -1,7 +1,7 @@
 /** Two ends of one veth pair, each with an agent, a Collector and a tcpdump of its own. */
 
 import { Agent, Instance, prepareBpffs } from "../harness/agent.ts";
-import { watch } from "../harness/agent_config.ts";
+import { type AgentSettings, watch } from "../harness/agent_config.ts";
 import { Capture } from "../harness/capture.ts";
 import { Collector } from "../harness/collector.ts";
 import { identify } from "../harness/community_id.ts";
@@ -12,7 +12,6 @@ import type { CountedPacket, Packet } from "../harness/pcap.ts";
 import { Traffic } from "../harness/traffic.ts";
 import { until } from "../harness/wait.ts";
 import type { Interface } from "./reference.ts";
-import { TIMEOUTS } from "./scenarios.ts";
 
 export type Side = "left" | "right";
 
@@ -49,7 +48,7 @@ export class Stage implements AsyncDisposable {
   ) {}
 
   /** Resolves when both agents are attached and both captures run. */
-  static async open(network: Network): Promise<Stage> {
+  static async open(network: Network, span: AgentSettings["span"]): Promise<Stage> {
     await prepareBpffs();
     const resources = new AsyncDisposableStack();
     try {
@@ -58,7 +57,7 @@ export class Stage implements AsyncDisposable {
         const collector = resources.use(await Collector.start());
         const instance = resources.use(new Instance());
         const otlp = { endpoint: collector.grpcEndpoint, protocol: "grpc" as const };
-        const settings = { watch: watch(end), otlp, span: TIMEOUTS };
+        const settings = { watch: watch(end), otlp, span };
         const agent = resources.use(await Agent.start(settings, { instance: instance.name }));
         return { agent, collector, capture: resources.use(await Capture.start(end)) };
       };
