@@ -51,7 +51,9 @@ interface Watched {
 }
 
 const RETRY_MS = 5000;
-/** Others than pods follow what pods do, several at a time, and no address passes on so soon from one of them to another. */
+/** A node takes longer to make a pod that is scheduled, and a flow longer to end: it is known before its first flow is named. */
+const POD_PAUSE_MS = 100;
+/** Most others follow what pods do, several at a time. */
 const PAUSE_MS = 250;
 /** Kinds that the cluster lacks may come with a later installation, versions go with an upgrade. */
 const DISCOVERY_MS = 300_000;
@@ -165,7 +167,11 @@ export class Watches {
         reflector: new Reflector({
           connection,
           resource: () => this.#resources.get(kind)!,
-          scope: { ...scope, isMetadataOnly: metadataOnly.has(kind), pauseMs: kind === "Pod" ? 0 : PAUSE_MS },
+          scope: {
+            ...scope,
+            isMetadataOnly: metadataOnly.has(kind),
+            pauseMs: kind === "Pod" ? POD_PAUSE_MS : PAUSE_MS,
+          },
           forbiddenMs,
           sleep: (ms, signal) => this.#pauses.pause(ms, signal),
           sink: intakeOf({

@@ -1,3 +1,5 @@
+import { clearImmediate, setImmediate } from "node:timers";
+
 /**
  * What `source` brings; whenever nothing more is there, a `pause` comes before the next is waited for. To wake up for each
  * chunk of a watch is more work than to take it: what comes in a pause is taken together.
@@ -20,10 +22,14 @@ export async function* together<T>(
   }
 }
 
-/** Whether `next` settles before anything else happens in the process. */
+/** Whether `next` settles in this turn of the event loop. */
 function isThere(next: Promise<unknown>): Promise<boolean> {
-  const { promise: turn, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(resolve, 0, false);
-  const settled = next.then(() => true, () => true);
-  return Promise.race([settled, turn]).finally(() => clearTimeout(timer));
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const turn = setImmediate(resolve, false);
+  const settle = () => {
+    clearImmediate(turn);
+    resolve(true);
+  };
+  next.then(settle, settle);
+  return promise;
 }
