@@ -20,7 +20,7 @@ export class CollectorPod implements AsyncDisposable {
     await Deno.writeTextFile(`${folder}/collector.yaml`, manifest);
     const collector = new CollectorPod(nodes, folder);
     await nodes.kubectl("apply", "-f", `${folder}/collector.yaml`);
-    await nodes.kubectl("wait", "--for=condition=Ready", "pod/otel-collector", "--timeout=60s");
+    await nodes.kubectl("wait", "--for=condition=Ready", "pod/otel-collector", "--timeout=600s");
     return collector;
   }
 
@@ -34,7 +34,7 @@ export class CollectorPod implements AsyncDisposable {
     return until(what, async () => {
       const spans = await this.spans();
       return condition(spans) ? spans : undefined;
-    }, 90_000);
+    }, 300_000);
   }
 
   /** Stops it in order, so that the file is complete, and returns all spans. */

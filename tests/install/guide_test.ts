@@ -81,7 +81,7 @@ Deno.test("the guide's installation, to its end", async (t) => {
 
   const seconds = String(TRAFFIC_SECONDS);
   await using echoes = nodes.startKubectl("exec", "client", "--", "/program", "echo", `${server.ip}:8080`, seconds);
-  await using requests = nodes.ask(`http://${server.ip}:8080/`, TRAFFIC_SECONDS);
+  await using requests = nodes.ask(`http://${server.ip}:8080/`, TRAFFIC_SECONDS, 60);
   const quick = await release.configFile(folder, QUICK);
   await t.step("a changed configuration rolls one node at a time, and back", async () => {
     const before = await release.agentPods(nodes);
@@ -124,7 +124,7 @@ Deno.test("the guide's installation, to its end", async (t) => {
     // The kubelet looks at a pod's volumes once a minute, and when the pod changes.
     await nodes.kubectl("annotate", "pods", "-l", LABEL, "tests/look=now");
     for (const { name } of before) {
-      await until("the reload", async () => /"event":"reloaded"/.test(await nodes.kubectl("logs", name)), 120_000);
+      await until("the reload", async () => /"event":"reloaded"/.test(await nodes.kubectl("logs", name)), 300_000);
     }
     assert.deepEqual(await release.agentPods(nodes), before);
   });

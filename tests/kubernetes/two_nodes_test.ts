@@ -84,8 +84,8 @@ Deno.test("both nodes name both ends of what real pods send, and join it by trac
   await setStatus(nodes, "ingress/front", { loadBalancer: { ingress: [{ ip: NODES["node-b"], ports: [port] }] } });
   await nodes.kubectl("apply", "-f", GATEWAY);
   await setStatus(nodes, "gateway/gate", { addresses: [{ type: "IPAddress", value: NODES["node-b"] }] });
-  await nodes.kubectl("wait", "--for=condition=Ready", "pod/dual", "pod/pair", "pod/edge", "--timeout=120s");
-  await nodes.kubectl("wait", "--for=condition=Ready", "pod/far", "--namespace=away", "--timeout=120s");
+  await nodes.kubectl("wait", "--for=condition=Ready", "pod/dual", "pod/pair", "pod/edge", "--timeout=600s");
+  await nodes.kubectl("wait", "--for=condition=Ready", "pod/far", "--namespace=away", "--timeout=600s");
 
   await using collector = await Collector.start();
   await using guided = await Collector.start();
@@ -240,7 +240,7 @@ Deno.test("both nodes name both ends of what real pods send, and join it by trac
     `http://${db.ip}:5432/`,
     "2",
   );
-  await nodes.kubectl("wait", "--for=condition=Complete", "job/once", "--timeout=60s");
+  await nodes.kubectl("wait", "--for=condition=Complete", "job/once", "--timeout=600s");
   const [[tick], [once]] = await Promise.all([nodes.pods("job-name=tick-1"), nodes.pods("job-name=once")]);
   for (const agent of [agentA, agentB, agentOfGuide]) assert.equal(await agent.stop(), 0, agent.process.output);
   const spans = await collector.stop();

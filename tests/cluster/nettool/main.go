@@ -1,5 +1,5 @@
 // What runs in the pods of the tests: `serve ADDRESS` answers HTTP and echoes UDP, `get URL COUNT` asks,
-// `ask URL SECONDS` goes on asking, whatever fails, `echo ADDRESS SECONDS` sends UDP and waits for each echo,
+// `ask URL SECONDS PATIENCE` goes on asking, whatever fails, and waits so many seconds for an answer, `echo ADDRESS SECONDS` sends UDP and waits for each echo,
 // `names ADDRESS NAME=IPV4...` is a DNS server, `sleep` does nothing.
 package main
 
@@ -26,7 +26,7 @@ func main() {
 	case "get":
 		get(os.Args[2], number(os.Args[3]))
 	case "ask":
-		ask(os.Args[2], time.Duration(number(os.Args[3]))*time.Second)
+		ask(os.Args[2], time.Duration(number(os.Args[3]))*time.Second, time.Duration(number(os.Args[4]))*time.Second)
 	case "echo":
 		askForEchoes(os.Args[2], time.Duration(number(os.Args[3]))*time.Second)
 	case "names":
@@ -69,7 +69,7 @@ func askForEchoes(address string, length time.Duration) {
 		if _, err := socket.Write(buffer); err != nil {
 			log.Fatal(err)
 		}
-		socket.SetReadDeadline(time.Now().Add(5 * time.Second))
+		socket.SetReadDeadline(time.Now().Add(time.Minute))
 		if _, err := socket.Read(buffer); err != nil {
 			log.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func askForEchoes(address string, length time.Duration) {
 // Each request has a connection of its own.
 func get(url string, count int) {
 	for range count {
-		body, err := request(url, 10*time.Second)
+		body, err := request(url, time.Minute)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -89,9 +89,9 @@ func get(url string, count int) {
 	}
 }
 
-func ask(url string, length time.Duration) {
+func ask(url string, length, patience time.Duration) {
 	for end := time.Now().Add(length); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		body, err := request(url, time.Second)
+		body, err := request(url, patience)
 		if err != nil {
 			body = fmt.Sprintln(err)
 		}
