@@ -7,7 +7,7 @@ import { isObject, type KubernetesObject } from "../model/object.ts";
 import { chunksOf, textOf } from "../../body.ts";
 import { Lines } from "./lines.ts";
 import { takeItems } from "./list_body.ts";
-import { sleep } from "./sleep.ts";
+import { sleepToTick } from "./sleep.ts";
 import { together } from "./together.ts";
 
 /** An answer other than 200, or an error inside of a watch. */
@@ -147,7 +147,7 @@ export async function watch(connection: Connection, request: WatchRequest, signa
   const lines = new Lines();
   const chunks = unbroken(chunksOf(response.body, deadline.signal));
   const { pauseMs } = scope;
-  for await (const chunk of pauseMs ? together(chunks, () => sleep(pauseMs, deadline.signal)) : chunks) {
+  for await (const chunk of pauseMs ? together(chunks, () => sleepToTick(pauseMs, deadline.signal)) : chunks) {
     for (const line of lines.push(chunk)) {
       const event = eventOf(line);
       sendsBookmarks ||= event.type === "BOOKMARK";

@@ -12,6 +12,11 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
+/** Ends at the next multiple of `periodMs`: those who sleep by one period, or by parts of it, wake up together. */
+export function sleepToTick(periodMs: number, signal: AbortSignal): Promise<void> {
+  return sleep(periodMs - performance.now() % periodMs, signal);
+}
+
 /** What `work` resolves to, or nothing after `ms`; its signal aborts then. Rejects as `work` does. */
 export async function within<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
   const ended = new AbortController();

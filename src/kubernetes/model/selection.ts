@@ -18,7 +18,7 @@ export interface Scope {
   readonly query: Readonly<Record<string, string>>;
   /** Only the metadata of objects is asked for. */
   readonly isMetadataOnly?: boolean;
-  /** What a watch brings in so many milliseconds after the last is handled together; 0 without. */
+  /** What a watch brings within so many milliseconds is taken together; each by itself without. */
   readonly pauseMs?: number;
 }
 
