@@ -4,11 +4,14 @@ import type { Logger } from "../log.ts";
 import type { Connection } from "./api/access.ts";
 import { ApiError, getObject, NOT_FOUND } from "./api/api.ts";
 import { controllerOf } from "./model/object.ts";
-import { within } from "./api/sleep.ts";
+import { sleep, within } from "./api/sleep.ts";
 import type { Stored } from "./model/stored.ts";
+import { PAUSE_MS } from "./watches.ts";
 
 /** Helm deletes the agent's account (401) and rights (403) right after its DaemonSet. */
 const REFUSALS = new Set([401, 403]);
+/** What the API server has told a watch is taken by then. */
+const SEEN_MS = 2 * PAUSE_MS;
 
 export interface OwnDaemonSetOptions {
   readonly connection: Connection;
@@ -78,12 +81,18 @@ export class OwnDaemonSet {
       // An API server that does not answer is no reason to lose what a successor could take over.
       if (!(error instanceof ApiError)) return undefined;
       const { status } = error;
-      const isGone = status === NOT_FOUND || (REFUSALS.has(status) && !this.#isSeenThere(uid));
+      const isGone = status === NOT_FOUND || (REFUSALS.has(status) && !await this.#staysThere(uid, signal));
       return isGone ? `its DaemonSet is gone (${status})` : undefined;
     }
   }
 
   /** A pod that was deleted by force is refused, too, under a DaemonSet that stays: its token ends with it. */
+  async #staysThere(uid: string, signal: AbortSignal): Promise<boolean> {
+    if (!this.#isSeenThere(uid)) return false;
+    await sleep(SEEN_MS, signal);
+    return this.#isSeenThere(uid);
+  }
+
   #isSeenThere(uid: string): boolean {
     const seen = this.#options.seen(uid);
     return seen?.goneMs === Infinity && seen.object.metadata.deletionTimestamp === undefined;

@@ -19,11 +19,13 @@ const THERE = stored();
 const GONE = stored(1);
 const GOING = stored(Infinity, DELETED);
 const UNWATCHED = undefined;
+/** There at the first look only. */
+const SOON_GONE = [THERE, GONE];
 
 const CASES: [
   what: string,
   answer: number | KubernetesObject,
-  seen: Stored | undefined,
+  seen: Stored | Stored[] | undefined,
   expected: string | undefined,
 ][] = [
   ["is there", daemonSet(), THERE, undefined],
@@ -32,6 +34,7 @@ const CASES: [
   ["cannot be asked for", 500, GONE, undefined],
   ["is refused to a pod that was deleted by force", 401, THERE, undefined],
   ["is refused with the account, after it was seen to go", 401, GONE, "its DaemonSet is gone (401)"],
+  ["is refused with the account, before it is seen to go", 401, SOON_GONE, "its DaemonSet is gone (401)"],
   ["is refused with the account, when it was seen to be deleted", 401, GOING, "its DaemonSet is gone (401)"],
   ["is refused with the account, and nothing watches it", 401, UNWATCHED, "its DaemonSet is gone (401)"],
   ["is no longer allowed", 403, THERE, undefined],
@@ -51,10 +54,14 @@ for (const [what, answer, seen, expected] of CASES) {
     });
     const lines: string[] = [];
     const write = (line: string) => void lines.push(line);
+    let looks = 0;
     const own = new OwnDaemonSet({
       connection: new Connection({ origin: "test", server: `http://127.0.0.1:${http.addr.port}` }),
       podPath: `${PODS}/mermin-x`,
-      seen: (uid) => uid === daemonSet().metadata.uid ? seen : undefined,
+      seen: (uid) => {
+        if (uid !== daemonSet().metadata.uid) return undefined;
+        return Array.isArray(seen) ? seen[looks++] : seen;
+      },
       logger: new Log({ level: "info", format: "json", write, now: Date.now }).logger("kubernetes"),
     });
     await own.learn(new AbortController().signal);

@@ -54,7 +54,7 @@ const RETRY_MS = 5000;
 /** A node takes longer to make a pod that is scheduled, and a flow longer to end: it is known before its first flow is named. */
 const POD_PAUSE_MS = 100;
 /** Most others follow what pods do, several at a time; a multiple of the pause of pods. */
-const PAUSE_MS = 300;
+export const PAUSE_MS = 300;
 /** Kinds that the cluster lacks may come with a later installation, versions go with an upgrade. */
 const DISCOVERY_MS = 300_000;
 

@@ -1,4 +1,4 @@
-import { deepStrictEqual, rejects } from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { together } from "./together.ts";
 
 Deno.test("together() pauses when nothing more is there, and then brings all that has come", async () => {
@@ -26,4 +26,26 @@ Deno.test("together() fails with its source, after the pause, and ends it when n
   });
   for await (const _ of together(endless, () => Promise.resolve())) break;
   deepStrictEqual(ended, ["ended"]);
+});
+
+Deno.test("together() takes all that has come over HTTP/1.1 in a pause, however many chunks it is", async () => {
+  const chunks = 100;
+  const body = () =>
+    new ReadableStream<Uint8Array>({
+      start(controller) {
+        for (let i = 0; i < chunks; i++) controller.enqueue(new Uint8Array(5000));
+        controller.close();
+      },
+    });
+  await using http = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => new Response(body()));
+  const response = await fetch(`http://127.0.0.1:${http.addr.port}`);
+  let pauses = 0;
+  const pause = () => {
+    pauses++;
+    return new Promise<void>((resolve) => setTimeout(resolve, 100));
+  };
+  let bytes = 0;
+  for await (const chunk of together(response.body!, pause)) bytes += chunk.length;
+  strictEqual(bytes, 5000 * chunks);
+  ok(pauses < chunks / 5, `${pauses} pauses`);
 });
