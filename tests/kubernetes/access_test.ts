@@ -262,3 +262,27 @@ Deno.test("proxies: that of the kubeconfig, and HTTPS_PROXY with NO_PROXY", asyn
     assert.equal(await agent.stop(), 0, agent.process.output);
   }
 });
+
+Deno.test("an agent is ready when it knows the cluster, and says before what it waits for", async () => {
+  await prepareBpffs();
+  await using server = await ApiServer.start();
+  await using proxy = new Proxy(server.url);
+  await using network = await Network.create();
+  await using instance = new Instance();
+  const authority = { "certificate-authority": server.authority.cert };
+  const path = await kubeconfig(server, { token: USERS.admin.token }, { server: proxy.url, ...authority });
+  const extra = `discovery "informer" "k8s" { kubeconfig_path = "${path}" }`;
+  proxy.isOpen = false;
+  await using agent = await Agent.launch({ watch: watch(network.left), extra }, { instance: instance.name });
+  const ask = async () => {
+    const response = await fetch(`http://127.0.0.1:${agent.apiPort}/readyz`);
+    return { code: response.status, check: (await response.json()).checks.kubernetes };
+  };
+  await until("a check of the cluster", async () => await agent.probe("/livez") === 200 && (await ask()).check);
+  const detail = "the API server has not answered yet";
+  assert.deepEqual(await ask(), { code: 503, check: { status: "unavailable", detail } });
+  proxy.isOpen = true;
+  await agent.untilReady();
+  assert.deepEqual(await ask(), { code: 200, check: { status: "ok" } });
+  assert.equal(await agent.stop(), 0, agent.process.output);
+});
