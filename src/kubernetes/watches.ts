@@ -52,9 +52,9 @@ interface Watched {
 
 const RETRY_MS = 5000;
 /** A node takes longer to make a pod that is scheduled, and a flow longer to end: it is known before its first flow is named. */
-const POD_PAUSE_MS = 100;
+const POD_PAUSE_MS = 200;
 /** Most others follow what pods do, several at a time; a multiple of the pause of pods. */
-export const PAUSE_MS = 300;
+export const PAUSE_MS = 400;
 /** Kinds that the cluster lacks may come with a later installation, versions go with an upgrade. */
 const DISCOVERY_MS = 300_000;
 

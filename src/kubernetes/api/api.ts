@@ -5,6 +5,7 @@ import { type Kind, KIND_FACTS } from "../model/kinds.ts";
 import { isNamespaced, type Scope } from "../model/selection.ts";
 import { isObject, type KubernetesObject } from "../model/object.ts";
 import { chunksOf, textOf } from "../../body.ts";
+import { parseEvent } from "./event_text.ts";
 import { Lines } from "./lines.ts";
 import { takeItems } from "./list_body.ts";
 import { sleepToTick } from "./sleep.ts";
@@ -166,7 +167,7 @@ async function* unbroken(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
 }
 
 function eventOf(line: string): WatchEvent {
-  const { type, object } = JSON.parse(line);
+  const { type, object } = parseEvent(line);
   switch (type) {
     case "ADDED":
     case "MODIFIED":
