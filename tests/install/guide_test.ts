@@ -151,8 +151,10 @@ Deno.test("the guide's installation, to its end", async (t) => {
     const [atClient, atServer] = perNode;
     for (const clientPort of answered) {
       const key = conversation("tcp", `${client.ip}:${clientPort}`, `${server.ip}:8080`);
-      assert.deepEqual(sumsOf(atClient.get(key) ?? []), sumsOf(atServer.get(key) ?? []), key);
-      assert.ok(sumsOf(atClient.get(key) ?? []).packets[client.ip] >= 5, key);
+      const sums = sumsOf(atClient.get(key) ?? []);
+      assert.deepEqual(sums, sumsOf(atServer.get(key) ?? []), key);
+      // SYN, its ACK, the request and FIN, with which the answer may be acknowledged, too.
+      assert.ok(sums.packets[client.ip] >= 4, `${key}: ${JSON.stringify(sums)}`);
     }
   });
 });
