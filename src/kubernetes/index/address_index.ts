@@ -83,12 +83,10 @@ export class AddressIndex {
       if (end) this.#limit(key, entry, end);
       entry.turn = turn;
     }
-    for (const key of keysOf(stored.places)) {
-      for (let entry = this.#first.get(key); entry; entry = entry.next) {
-        const isLeft = entry.stored === stored && entry.turn !== turn && entry.claim.end.goneMs > nowMs;
-        if (isLeft) this.#limit(key, entry, { sureMs: nowMs, goneMs: nowMs });
-      }
-    }
+    this.#eachOf(stored, (key, entry) => {
+      const isLeft = entry.turn !== turn && entry.claim.end.goneMs > nowMs;
+      if (isLeft) this.#limit(key, entry, { sureMs: nowMs, goneMs: nowMs });
+    });
     if (added.length > 0) stored.places = placesOf(new Set([...keysOf(stored.places), ...added]));
   }
 
